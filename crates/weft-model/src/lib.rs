@@ -11,13 +11,20 @@
 //!
 //! Start reading in `mesh.rs`, then `product.rs`; `load` shows how files become them.
 
+pub mod builtin_ports;
+pub mod contract;
+pub mod explain;
+pub mod json;
+pub mod key;
 pub mod kind;
-pub mod name;
-pub mod schema;
-pub mod product;
+pub mod load;
 pub mod mesh;
-pub mod topic;
+pub mod name;
 pub mod partitioner;
+pub mod principal;
+pub mod product;
 pub mod progress;
 pub mod query;
-pub mod principal;
+pub mod schema;
+pub mod tests;
+pub mod topic;

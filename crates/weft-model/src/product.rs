@@ -57,6 +57,10 @@ pub struct InputPort {
     pub reads: PortId,
     /// A small table that every task holds whole, instead of one partition of it.
     pub broadcast: bool,
+    /// Topics that carry no progress of ours (external, adopted): how far behind the newest event time a row may come.
+    /// Milliseconds; 0 = rows come in order.
+    #[serde(default)]
+    pub bound_ms: u64,
 }
 
 /// An output port: a contract, one backing topic, any number of bindings.
@@ -84,6 +88,13 @@ pub struct OutputPort {
     pub key: Vec<String>,
     /// Column that carries event time; none = valid from the beginning of time.
     pub event_time: Option<String>,
+    /// Added to the column to give event time. Milliseconds. A port whose event time is the last instant of a window
+    /// names `window_end` and -1 here.
+    #[serde(default)]
+    pub event_time_offset_ms: i64,
+    /// What each column means, with its unit, from the contract; for catalogues and OpenAPI.
+    #[serde(default)]
+    pub column_docs: BTreeMap<String, String>,
     /// How values are encoded.
     pub encoding: Encoding,
     /// `retention.ms`; -1 = for ever.
