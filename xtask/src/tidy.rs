@@ -1,0 +1,1 @@
+//! The map is true: every crate, folder and file that the documents name exists.
