@@ -1,1 +1,45 @@
+//! The HTTP doors of the mesh: every output port as pull, SQL and live stream, and the house's own doors beside them.
+//!
+//! ```text
+//!   socket ─► accept ─► edge ───────────► route ─► handler ──► Views        (asked: rows)
+//!             limits    id, Host, Origin,          parse URL   CatalogView  (asked: facts)
+//!             timers    headers, metrics,          by schema
+//!                       problem+json
+//! ```
+//!
+//! Invariants:
+//! 1. No answer leaves without passing the edge: unknown `Host` and foreign `Origin` are refused before a handler runs.
+//! 2. A row is text from [`Views`] to the socket. Nothing here reads it into a number, so integers stay exact.
+//! 3. Every call carries a `Principal`; a listener beyond loopback is refused, because nobody can log in yet.
+//! 4. An answer is whole or an error: limits never cut rows off silently.
+//! 5. A reader that does not read costs one bounded buffer, and after `write_stall` its own connection.
+//!
+//! Start reading in `routes.rs`, then `edge.rs` (what happens to every request) and `serve.rs` (the sockets beneath).
+//! What it does *not* know: Kafka, Arrow, SQL. It asks for rows and writes them.
 
+mod config;
+mod views;
+mod routes;
+mod edge;
+mod guard;
+mod params;
+mod near;
+mod answer;
+mod facts;
+mod products;
+mod pull;
+mod sql;
+mod stream;
+mod house;
+mod openapi;
+mod metrics;
+mod error;
+mod serve;
+mod stall;
+
+pub use config::Options;
+pub use error::{ViewError, http_status, retryable};
+pub use metrics::MetricsHook;
+pub use openapi::document as openapi_document;
+pub use serve::Gateway;
+pub use views::{CatalogView, EventStream, Readiness, RunState, Views};

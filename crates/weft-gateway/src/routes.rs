@@ -1,0 +1,109 @@
+//! Every route, and what the handlers share.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::OriginalUri;
+use axum::http::{Method, StatusCode};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::config::Options;
+use crate::error::{self, Problem};
+use crate::metrics::Metrics;
+use crate::params::shorten;
+use crate::views::{CatalogView, Views};
+use crate::{edge, house, openapi, products, pull, sql, stream};
+
+/// What every handler can reach.
+pub(crate) struct App {
+    pub(crate) options: Options,
+    pub(crate) views: Arc<dyn Views>,
+    pub(crate) catalog: Arc<dyn CatalogView>,
+    pub(crate) metrics: Metrics,
+    /// Turns of pull queries, SQL queries and streams.
+    pub(crate) pulls: Arc<Semaphore>,
+    pub(crate) sqls: Arc<Semaphore>,
+    pub(crate) streams: Arc<Semaphore>,
+    /// The OpenAPI document, made once.
+    pub(crate) openapi: Bytes,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(
+        options: Options,
+        views: Arc<dyn Views>,
+        catalog: Arc<dyn CatalogView>,
+        metrics: Metrics,
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            pulls: Arc::new(Semaphore::new(options.pulls_max)),
+            sqls: Arc::new(Semaphore::new(options.sqls_max)),
+            streams: Arc::new(Semaphore::new(options.streams_max)),
+            options,
+            views,
+            catalog,
+            metrics,
+            openapi: Bytes::from(openapi::document()),
+            shutdown,
+        })
+    }
+}
+
+const GET: &str = "GET, HEAD, OPTIONS";
+const POST: &str = "POST, OPTIONS";
+
+/// The table of routes. `/openapi.json` describes each of them, which a test checks.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let routes: [(&str, &'static str, MethodRouter<Arc<App>>); 10] = [
+        ("/v1/products", GET, get(products::list)),
+        ("/v1/products/{domain}/{product}", GET, get(products::show)),
+        ("/v1/products/{domain}/{product}/ports/{port}/{version}", GET, get(pull::pull)),
+        ("/v1/products/{domain}/{product}/ports/{port}/{version}/stream", GET, get(stream::stream)),
+        ("/v1/sql", POST, post(sql::sql)),
+        ("/v1/errors/{code}", GET, get(house::error_page)),
+        ("/openapi.json", GET, get(house::openapi)),
+        ("/metrics", GET, get(house::metrics)),
+        ("/healthz", GET, get(house::healthz)),
+        ("/readyz", GET, get(house::readyz)),
+    ];
+    let mut router = Router::new();
+    for (path, allowed, methods) in routes {
+        router = router.route(path, methods.fallback(move |method: Method| other_method(method, allowed)));
+    }
+    router
+        .fallback(no_route)
+        .layer(CatchPanicLayer::custom(caught))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), edge::edge))
+        .with_state(app)
+}
+
+/// OPTIONS says what the path takes; everything else is refused with the same words.
+async fn other_method(method: Method, allowed: &'static str) -> Response {
+    let mut response = if method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        error::method_not_allowed(&shorten(method.as_str()), allowed).into_response()
+    };
+    response.extensions_mut().insert(edge::Allow(allowed));
+    response
+}
+
+async fn no_route(OriginalUri(uri): OriginalUri) -> Problem {
+    error::no_route(&shorten(uri.path()))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "tower-http asks for a handler of this form")]
+fn caught(panic: Box<dyn Any + Send>) -> Response<Body> {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = text.unwrap_or("(not text)"), "a request handler panicked");
+    error::panicked().into_response()
+}
