@@ -17,50 +17,18 @@ pub const LATE: &str = "late";
 
 /// Columns of both ports, in order, with what they mean.
 pub const COLUMNS: [(&str, ColumnType, &str); 12] = [
-    (
-        "at",
-        ColumnType::String,
-        "product and stage that refused the row, such as \"insights.delays op-2\"; never null",
-    ),
-    (
-        "topic",
-        ColumnType::String,
-        "topic the row was read from; null for a file",
-    ),
+    ("at", ColumnType::String, "product and stage that refused the row, such as \"insights.delays op-2\"; never null"),
+    ("topic", ColumnType::String, "topic the row was read from; null for a file"),
     ("partition", ColumnType::Int64, "partition of that topic"),
     ("offset", ColumnType::Int64, "offset in that partition"),
-    (
-        "file",
-        ColumnType::String,
-        "file the row was read from; null for a topic",
-    ),
+    ("file", ColumnType::String, "file the row was read from; null for a topic"),
     ("line", ColumnType::Int64, "line in that file, from 1"),
-    (
-        "column",
-        ColumnType::String,
-        "column that is wrong, if it is one",
-    ),
-    (
-        "reason",
-        ColumnType::String,
-        "why, in a sentence; never null",
-    ),
+    ("column", ColumnType::String, "column that is wrong, if it is one"),
+    ("reason", ColumnType::String, "why, in a sentence; never null"),
     ("raw", ColumnType::Bytes, "the row as it came, base64"),
-    (
-        "window_start",
-        ColumnType::Timestamp,
-        "late rows: start of the window that had closed",
-    ),
-    (
-        "window_end",
-        ColumnType::Timestamp,
-        "late rows: end of that window, exclusive",
-    ),
-    (
-        "watermark",
-        ColumnType::Timestamp,
-        "late rows: the watermark declared before the row",
-    ),
+    ("window_start", ColumnType::Timestamp, "late rows: start of the window that had closed"),
+    ("window_end", ColumnType::Timestamp, "late rows: end of that window, exclusive"),
+    ("watermark", ColumnType::Timestamp, "late rows: the watermark declared before the row"),
 ];
 
 /// Schema of both ports.
@@ -70,20 +38,14 @@ pub fn schema() -> Schema {
         column_type,
         nullable: !matches!(name, "at" | "reason"),
     };
-    Schema {
-        columns: COLUMNS.iter().map(column).collect(),
-    }
+    Schema { columns: COLUMNS.iter().map(column).collect() }
 }
 
 /// The ports `errors` and `late` of a product that Weft runs.
 pub fn builtin_ports(topic_prefix: &str, product: &ProductId) -> [OutputPort; 2] {
     let port = |name: &str, role: PortRole, description: &str| {
         let port: PortName = name.parse().expect("a name");
-        let id = PortId {
-            product: product.clone(),
-            port,
-            major: 1,
-        };
+        let id = PortId { product: product.clone(), port, major: 1 };
         OutputPort {
             topic: topic::port_topic(topic_prefix, &id),
             id,
@@ -106,15 +68,7 @@ pub fn builtin_ports(topic_prefix: &str, product: &ProductId) -> [OutputPort; 2]
         }
     };
     [
-        port(
-            ERRORS,
-            PortRole::Errors,
-            "rows that could not be read or computed, with their original bytes",
-        ),
-        port(
-            LATE,
-            PortRole::Late,
-            "rows that came after their window had closed",
-        ),
+        port(ERRORS, PortRole::Errors, "rows that could not be read or computed, with their original bytes"),
+        port(LATE, PortRole::Late, "rows that came after their window had closed"),
     ]
 }

@@ -9,58 +9,30 @@ use crate::schema::{ColumnType, Schema};
 pub fn check_sql_schema(port: &OutputPort, actual: &Schema) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let mut finding = |what: String, because: String, try_: String| {
-        findings.push(Diagnostic {
-            kind: Kind::Invalid,
-            code: "MODEL-040",
-            what,
-            because,
-            try_,
-            place: None,
-        });
+        findings.push(Diagnostic { kind: Kind::Invalid, code: "MODEL-040", what, because, try_, place: None });
     };
     for promised in &port.schema.columns {
         let name = &promised.name;
         match actual.column(name) {
             None => finding(
-                format!(
-                    "SQL for port \"{}\" does not compute column \"{name}\"",
-                    port.id
-                ),
-                format!(
-                    "contract \"{}\" promises it as {}",
-                    port.contract_id,
-                    type_name(promised.column_type)
-                ),
-                format!(
-                    "add it to the SELECT, or remove it from contract \"{}\"",
-                    port.contract_id
-                ),
+                format!("SQL for port \"{}\" does not compute column \"{name}\"", port.id),
+                format!("contract \"{}\" promises it as {}", port.contract_id, type_name(promised.column_type)),
+                format!("add it to the SELECT, or remove it from contract \"{}\"", port.contract_id),
             ),
             Some(computed) if computed.column_type != promised.column_type => finding(
-                format!(
-                    "column \"{name}\" of port \"{}\" has another type than its contract",
-                    port.id
-                ),
+                format!("column \"{name}\" of port \"{}\" has another type than its contract", port.id),
                 format!(
                     "SQL computes {}, contract \"{}\" promises {}",
                     type_name(computed.column_type),
                     port.contract_id,
                     type_name(promised.column_type)
                 ),
-                format!(
-                    "CAST it to {} in SQL, or change the contract",
-                    type_name(promised.column_type)
-                ),
+                format!("CAST it to {} in SQL, or change the contract", type_name(promised.column_type)),
             ),
             Some(computed) if computed.nullable && !promised.nullable => finding(
                 format!("column \"{name}\" of port \"{}\" may be null", port.id),
-                format!(
-                    "contract \"{}\" says `required: true`, SQL may compute null",
-                    port.contract_id
-                ),
-                format!(
-                    "use COALESCE, filter `WHERE {name} IS NOT NULL`, or drop `required` in the contract"
-                ),
+                format!("contract \"{}\" says `required: true`, SQL may compute null", port.contract_id),
+                format!("use COALESCE, filter `WHERE {name} IS NOT NULL`, or drop `required` in the contract"),
             ),
             Some(_) => {}
         }
@@ -72,10 +44,7 @@ pub fn check_sql_schema(port: &OutputPort, actual: &Schema) -> Vec<Diagnostic> {
                     "SQL for port \"{}\" computes column \"{}\", which no contract describes",
                     port.id, computed.name
                 ),
-                format!(
-                    "contract \"{}\" has no property of that name",
-                    port.contract_id
-                ),
+                format!("contract \"{}\" has no property of that name", port.contract_id),
                 "add it to the contract's `properties`, or drop it from the SELECT".to_owned(),
             );
         }

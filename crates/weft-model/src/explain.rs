@@ -3,10 +3,7 @@
 /// The page of a code such as `MODEL-003`, in Markdown; case does not matter.
 pub fn page(code: &str) -> Option<&'static str> {
     let code = code.to_ascii_uppercase();
-    PAGES
-        .iter()
-        .find(|(name, _)| *name == code)
-        .map(|(_, page)| *page)
+    PAGES.iter().find(|(name, _)| *name == code).map(|(_, page)| *page)
 }
 
 /// Every code that has a page, in order.

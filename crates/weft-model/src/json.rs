@@ -147,9 +147,7 @@ pub fn push_int64(out: &mut Vec<u8>, value: i64) {
 /// Appends the shortest text that reads back as the same double; it always holds a point or an exponent.
 pub fn push_float64(out: &mut Vec<u8>, value: f64) -> Result<(), BadScalar> {
     if !value.is_finite() {
-        return Err(BadScalar::NotFinite {
-            text: value.to_string(),
-        });
+        return Err(BadScalar::NotFinite { text: value.to_string() });
     }
     write!(out, "{value:?}").expect("writing to a Vec does not fail");
     Ok(())
@@ -203,10 +201,7 @@ pub fn format_timestamp_ms(ms: i64) -> String {
     if !(TIMESTAMP_MS_MIN..=TIMESTAMP_MS_MAX).contains(&ms) {
         return format!("{ms} ms");
     }
-    timestamp_text(ms)
-        .iter()
-        .map(|&byte| char::from(byte))
-        .collect()
+    timestamp_text(ms).iter().map(|&byte| char::from(byte)).collect()
 }
 
 fn timestamp_text(ms: i64) -> [u8; 24] {
@@ -235,11 +230,7 @@ fn digits(into: &mut [u8], mut value: i64) {
 /// for the `T`. `None` if it is anything else, or has no zone: a time without one is not an instant.
 pub fn parse_timestamp_ms(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
-    if bytes.len() < 20
-        || !matches!(bytes[10], b'T' | b't' | b' ')
-        || bytes[13] != b':'
-        || bytes[16] != b':'
-    {
+    if bytes.len() < 20 || !matches!(bytes[10], b'T' | b't' | b' ') || bytes[13] != b':' || bytes[16] != b':' {
         return None;
     }
     let days = i64::from(parse_date(text.get(0..10)?)?);
@@ -252,19 +243,12 @@ pub fn parse_timestamp_ms(text: &str) -> Option<i64> {
     let mut rest = &bytes[19..];
     let mut ms = 0;
     if rest[0] == b'.' {
-        let fraction = rest[1..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let fraction = rest[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         if fraction == 0 {
             return None;
         }
         for place in 0..3 {
-            let digit = if place < fraction {
-                i64::from(rest[1 + place] - b'0')
-            } else {
-                0
-            };
+            let digit = if place < fraction { i64::from(rest[1 + place] - b'0') } else { 0 };
             ms = ms * 10 + digit;
         }
         rest = &rest[1 + fraction..];
@@ -284,9 +268,7 @@ pub fn parse_timestamp_ms(text: &str) -> Option<i64> {
     };
     let seconds = hour * 3600 + minute * 60 + second - offset_minutes * 60;
     let instant = days * DAY_MS + seconds * 1000 + ms;
-    (TIMESTAMP_MS_MIN..=TIMESTAMP_MS_MAX)
-        .contains(&instant)
-        .then_some(instant)
+    (TIMESTAMP_MS_MIN..=TIMESTAMP_MS_MAX).contains(&instant).then_some(instant)
 }
 
 /// `2013-01-01`.
@@ -301,14 +283,9 @@ pub fn parse_date(text: &str) -> Option<i32> {
     if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
         return None;
     }
-    let (year, month, day) = (
-        number(&bytes[0..4])?,
-        number(&bytes[5..7])?,
-        number(&bytes[8..10])?,
-    );
+    let (year, month, day) = (number(&bytes[0..4])?, number(&bytes[5..7])?, number(&bytes[8..10])?);
     let days = days_from_civil(year, month, day);
-    (civil_from_days(days) == (year, month, day))
-        .then(|| i32::try_from(days).expect("four-digit years fit"))
+    (civil_from_days(days) == (year, month, day)).then(|| i32::try_from(days).expect("four-digit years fit"))
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
@@ -327,8 +304,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let month = (month + 9) % 12; // March = 0
     let day_of_year = (153 * month + 2) / 5 + day - 1;
-    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year
-        - 719_468
+    365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
 }
 
 /// Inverse of `days_from_civil`. Example: day 0 → (1970, 1, 1).
@@ -337,10 +313,8 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let cycle = days.div_euclid(CYCLE);
     let day_of_cycle = days.rem_euclid(CYCLE);
-    let year_of_cycle =
-        (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
-    let day_of_year =
-        day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    let year_of_cycle = (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524 - day_of_cycle / 146_096) / 365;
+    let day_of_year = day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
     let month = (5 * day_of_year + 2) / 153; // March = 0
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
@@ -360,24 +334,14 @@ pub fn format_decimal(unscaled: i128, scale: i8) -> String {
             format!("{sign}{whole}.{fraction}")
         }
         Err(_) if unscaled == 0 => "0".to_owned(),
-        Err(_) => format!(
-            "{sign}{digits}{}",
-            "0".repeat(usize::from(scale.unsigned_abs()))
-        ),
+        Err(_) => format!("{sign}{digits}{}", "0".repeat(usize::from(scale.unsigned_abs()))),
     }
 }
 
 /// Reads `-12.5` as `decimal(precision, scale)`: the unscaled integer. Never rounds: digits that do not fit are an error.
 pub fn parse_decimal(text: &str, precision: u8, scale: i8) -> Result<i128, BadScalar> {
-    let wrong = || BadScalar::NotOfType {
-        text: shorten(text),
-        expected: "a decimal such as \"12.50\"",
-    };
-    let range = || BadScalar::DecimalRange {
-        text: shorten(text),
-        precision,
-        scale,
-    };
+    let wrong = || BadScalar::NotOfType { text: shorten(text), expected: "a decimal such as \"12.50\"" };
+    let range = || BadScalar::DecimalRange { text: shorten(text), precision, scale };
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -389,10 +353,7 @@ pub fn parse_decimal(text: &str, precision: u8, scale: i8) -> Result<i128, BadSc
     }
     let mut unscaled: i128 = 0;
     let push = |unscaled: i128, digit: u8| {
-        unscaled
-            .checked_mul(10)
-            .and_then(|value| value.checked_add(i128::from(digit - b'0')))
-            .ok_or_else(range)
+        unscaled.checked_mul(10).and_then(|value| value.checked_add(i128::from(digit - b'0'))).ok_or_else(range)
     };
     for digit in whole.bytes() {
         unscaled = push(unscaled, digit)?;
@@ -414,11 +375,7 @@ pub fn parse_decimal(text: &str, precision: u8, scale: i8) -> Result<i128, BadSc
         }
         unscaled /= 10;
     }
-    if unscaled
-        >= 10_i128
-            .checked_pow(u32::from(precision))
-            .unwrap_or(i128::MAX)
-    {
+    if unscaled >= 10_i128.checked_pow(u32::from(precision)).unwrap_or(i128::MAX) {
         return Err(range());
     }
     Ok(if negative { -unscaled } else { unscaled })
@@ -426,10 +383,7 @@ pub fn parse_decimal(text: &str, precision: u8, scale: i8) -> Result<i128, BadSc
 
 /// Reads a text, such as a CSV field or a URL parameter, as a value of a column. Null is the caller's matter.
 pub fn parse_text(text: &str, column_type: ColumnType) -> Result<Scalar<'_>, BadScalar> {
-    let wrong = || BadScalar::NotOfType {
-        text: format!("\"{}\"", shorten(text)),
-        expected: expected(column_type),
-    };
+    let wrong = || BadScalar::NotOfType { text: format!("\"{}\"", shorten(text)), expected: expected(column_type) };
     match column_type {
         ColumnType::String => Ok(Scalar::String(Cow::Borrowed(text))),
         ColumnType::Boolean => match text {
@@ -440,35 +394,21 @@ pub fn parse_text(text: &str, column_type: ColumnType) -> Result<Scalar<'_>, Bad
         ColumnType::Int64 => text.parse().map(Scalar::Int64).map_err(|_| wrong()),
         ColumnType::Float64 => {
             let value: f64 = text.parse().map_err(|_| wrong())?;
-            if value.is_finite() {
-                Ok(Scalar::Float64(value))
-            } else {
-                Err(wrong())
-            }
+            if value.is_finite() { Ok(Scalar::Float64(value)) } else { Err(wrong()) }
         }
-        ColumnType::Decimal { precision, scale } => parse_decimal(text, precision, scale)
-            .map(|unscaled| Scalar::Decimal { unscaled, scale }),
-        ColumnType::Timestamp => parse_timestamp_ms(text)
-            .map(Scalar::Timestamp)
-            .ok_or_else(wrong),
+        ColumnType::Decimal { precision, scale } => {
+            parse_decimal(text, precision, scale).map(|unscaled| Scalar::Decimal { unscaled, scale })
+        }
+        ColumnType::Timestamp => parse_timestamp_ms(text).map(Scalar::Timestamp).ok_or_else(wrong),
         ColumnType::Date => parse_date(text).map(Scalar::Date).ok_or_else(wrong),
-        ColumnType::Bytes => STANDARD
-            .decode(text)
-            .map(|bytes| Scalar::Bytes(Cow::Owned(bytes)))
-            .map_err(|_| wrong()),
+        ColumnType::Bytes => STANDARD.decode(text).map(|bytes| Scalar::Bytes(Cow::Owned(bytes))).map_err(|_| wrong()),
     }
 }
 
 /// Reads a JSON value as a value of a column; JSON null is `Null` in every type.
-pub fn parse_value(
-    value: &serde_json::Value,
-    column_type: ColumnType,
-) -> Result<Scalar<'_>, BadScalar> {
+pub fn parse_value(value: &serde_json::Value, column_type: ColumnType) -> Result<Scalar<'_>, BadScalar> {
     use serde_json::Value;
-    let wrong = || BadScalar::NotOfType {
-        text: shorten(&value.to_string()),
-        expected: expected(column_type),
-    };
+    let wrong = || BadScalar::NotOfType { text: shorten(&value.to_string()), expected: expected(column_type) };
     match (value, column_type) {
         (Value::Null, _) => Ok(Scalar::Null),
         (Value::Bool(value), ColumnType::Boolean) => Ok(Scalar::Boolean(*value)),
@@ -480,10 +420,7 @@ pub fn parse_value(
             const EXACT: f64 = 9_007_199_254_740_992.0;
             match number.as_f64() {
                 Some(value) if value.fract() == 0.0 && value.abs() <= EXACT => {
-                    #[expect(
-                        clippy::cast_possible_truncation,
-                        reason = "integral and at most 2^53"
-                    )]
+                    #[expect(clippy::cast_possible_truncation, reason = "integral and at most 2^53")]
                     let value = value as i64;
                     Ok(Scalar::Int64(value))
                 }
@@ -495,8 +432,7 @@ pub fn parse_value(
             _ => Err(wrong()),
         },
         (Value::Number(number), ColumnType::Decimal { precision, scale }) => {
-            parse_decimal(&number.to_string(), precision, scale)
-                .map(|unscaled| Scalar::Decimal { unscaled, scale })
+            parse_decimal(&number.to_string(), precision, scale).map(|unscaled| Scalar::Decimal { unscaled, scale })
         }
         (
             Value::String(text),

@@ -46,10 +46,7 @@ pub enum BadKey {
 
 /// Key bytes of the key columns' values, in the order of the key. A port without key columns has no key: do not ask.
 pub fn key_bytes(values: &[KeyValue<'_>]) -> Result<Bytes, BadScalar> {
-    assert!(
-        !values.is_empty(),
-        "a record without key columns has a null key, not an empty one"
-    );
+    assert!(!values.is_empty(), "a record without key columns has a null key, not an empty one");
     match values {
         [KeyValue::String(text)] => Ok(Bytes::copy_from_slice(text.as_bytes())),
         [KeyValue::Int64(value)] => Ok(Bytes::copy_from_slice(&value.to_be_bytes())),
@@ -84,28 +81,21 @@ pub fn parse_key(bytes: &[u8], columns: &[&Column]) -> Result<Vec<KeyValue<'stat
                 return Ok(vec![KeyValue::Null]);
             }
             ColumnType::Int64 => {
-                let long = bytes
-                    .try_into()
-                    .map_err(|_| BadKey::NotInt64 { bytes: bytes.len() })?;
+                let long = bytes.try_into().map_err(|_| BadKey::NotInt64 { bytes: bytes.len() })?;
                 return Ok(vec![KeyValue::Int64(i64::from_be_bytes(long))]);
             }
             _ => {}
         }
     }
-    let not_array = || BadKey::NotArray {
-        columns: columns.len(),
-    };
+    let not_array = || BadKey::NotArray { columns: columns.len() };
     let values: Vec<serde_json::Value> = serde_json::from_slice(bytes).map_err(|_| not_array())?;
     if values.len() != columns.len() {
         return Err(not_array());
     }
     let mut key = Vec::with_capacity(columns.len());
     for (value, column) in values.iter().zip(columns) {
-        let value =
-            json::parse_value(value, column.column_type).map_err(|source| BadKey::Column {
-                column: column.name.clone(),
-                source,
-            })?;
+        let value = json::parse_value(value, column.column_type)
+            .map_err(|source| BadKey::Column { column: column.name.clone(), source })?;
         key.push(value.into_owned());
     }
     Ok(key)
@@ -121,10 +111,7 @@ pub fn key_json(bytes: &[u8], columns: &[&Column]) -> Result<String, BadKey> {
         }
         json::push_string(&mut out, &column.name);
         out.push(b':');
-        json::push_scalar(&mut out, value).map_err(|source| BadKey::Column {
-            column: column.name.clone(),
-            source,
-        })?;
+        json::push_scalar(&mut out, value).map_err(|source| BadKey::Column { column: column.name.clone(), source })?;
     }
     out.push(b'}');
     Ok(String::from_utf8(out).expect("pieces of UTF-8"))

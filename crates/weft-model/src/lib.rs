@@ -28,3 +28,4 @@ pub mod query;
 pub mod schema;
 pub mod tests;
 pub mod topic;
+mod yaml;

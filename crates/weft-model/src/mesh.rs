@@ -27,11 +27,7 @@ pub struct Mesh {
 impl Mesh {
     /// The output port of that id, in whichever product.
     pub fn port(&self, id: &PortId) -> Option<&OutputPort> {
-        self.products
-            .get(&id.product)?
-            .outputs
-            .iter()
-            .find(|port| port.id == *id)
+        self.products.get(&id.product)?.outputs.iter().find(|port| port.id == *id)
     }
 }
 

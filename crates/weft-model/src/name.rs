@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "\"{text}\" is not a name: names are 1 to 63 of a-z, 0-9 and -, starting with a letter or digit"
-)]
+#[error("\"{text}\" is not a name: names are 1 to 63 of a-z, 0-9 and -, starting with a letter or digit")]
 pub struct BadName {
     /// The text as given.
     pub text: String,
@@ -17,9 +15,7 @@ pub struct BadName {
 fn check(text: &str) -> Result<(), BadName> {
     let shape = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if text.is_empty() || text.len() > 63 || !text.bytes().all(shape) || text.starts_with('-') {
-        return Err(BadName {
-            text: text.to_owned(),
-        });
+        return Err(BadName { text: text.to_owned() });
     }
     Ok(())
 }

@@ -57,8 +57,7 @@ impl RecordProgress {
         if bytes[0] != HEADER_VERSION {
             return None;
         }
-        let long =
-            |at: usize| i64::from_be_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        let long = |at: usize| i64::from_be_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
         Some(Self {
             writer: u32::from_be_bytes(bytes[1..5].try_into().expect("four bytes")),
             writer_watermark: long(5),

@@ -7,10 +7,7 @@ pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
 /// Topic of a port that is not adopted: `<prefix><domain>.<product>.<port>.v<major>`.
 pub fn port_topic(prefix: &str, port: &PortId) -> String {
-    format!(
-        "{prefix}{}.{}.{}.v{}",
-        port.product.domain, port.product.product, port.port, port.major
-    )
+    format!("{prefix}{}.{}.{}.v{}", port.product.domain, port.product.product, port.port, port.major)
 }
 
 /// Internal topic, group or transactional id: `__weft.<mesh>.<what>`.
