@@ -1,0 +1,18 @@
+//! CSV: files, records in them, their order, and the JSON they become.
+
+mod file;
+mod record;
+mod layout;
+mod index;
+mod blocks;
+mod row;
+
+pub(crate) use blocks::BlockReader;
+pub(crate) use file::{CsvFile, Identity, hex, resolve, sha256_of_prefix};
+pub(crate) use index::Index;
+pub(crate) use layout::Layout;
+pub(crate) use record::Scanner;
+pub(crate) use row::{BadRow, RowEncoder, error_row};
+
+#[cfg(test)]
+mod tests;
