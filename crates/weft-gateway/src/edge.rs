@@ -39,8 +39,8 @@ pub(crate) async fn edge(State(app): State<Arc<App>>, mut request: Request, next
     // Listeners are on loopback only (serve.rs), where nobody says who they are.
     request.extensions_mut().insert(Principal::Anonymous);
 
-    let checked = check_length(&request, &app)
-        .and_then(|()| guard::check(request.headers(), request.uri(), &app.options));
+    let checked =
+        check_length(&request, &app).and_then(|()| guard::check(request.headers(), request.uri(), &app.options));
     let (mut response, cors) = match checked {
         Err(problem) => (problem.into_response(), None),
         Ok(Some(origin)) if is_preflight(&request) => (preflight(), Some(origin)),

@@ -256,7 +256,9 @@ pub(crate) fn method_not_allowed(method: &str, allowed: &str) -> Problem {
 /// A body that is not JSON by its own account.
 pub(crate) fn not_json(content_type: Option<&str>) -> Problem {
     let because = match content_type {
-        Some(given) => format!("Content-Type is \"{given}\"; only application/json is read, which no form of a web page can send"),
+        Some(given) => {
+            format!("Content-Type is \"{given}\"; only application/json is read, which no form of a web page can send")
+        }
         None => "there is no Content-Type; only application/json is read".to_owned(),
     };
     Problem::with_status(

@@ -149,6 +149,8 @@ pub(crate) struct ColumnFacts {
     column_type: String,
     /// May a row leave it null?
     nullable: bool,
+    /// What it means, with its unit, where the contract says so.
+    description: Option<String>,
 }
 
 /// How a product is doing.
@@ -209,6 +211,7 @@ fn port(port: &OutputPort, catalog: &dyn CatalogView) -> PortFacts {
         name: column.name.clone(),
         column_type: type_text(column.column_type),
         nullable: column.nullable,
+        description: port.column_docs.get(&column.name).cloned(),
     });
     PortFacts {
         id: port.id.to_string(),

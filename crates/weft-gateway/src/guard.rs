@@ -56,8 +56,11 @@ fn host(headers: &HeaderMap, uri: &Uri, options: &Options) -> Result<String, Pro
 
 fn check_authority(text: &str, options: &Options) -> Result<(), Problem> {
     let authority: Authority = text.parse().map_err(|_| error::unknown_host(text))?;
-    let malformed = text.contains('@') || (authority.port().is_some() && authority.port_u16().is_none());
-    if !malformed && answered(authority.host(), options) {
+    // `port()` is `None` for a port that is no number, so what stands behind the host is read here.
+    let behind = text.strip_prefix(authority.host()).ok_or_else(|| error::unknown_host(text))?;
+    let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok();
+    let port_fits = behind.strip_prefix(':').map_or(behind.is_empty(), is_port);
+    if port_fits && answered(authority.host(), options) {
         return Ok(());
     }
     Err(error::unknown_host(text))
@@ -126,7 +129,9 @@ mod tests {
 
     #[test]
     fn hosts_we_answer_for() {
-        for host in ["localhost", "LOCALHOST:8080", "localhost.:1", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080", "[::1]"] {
+        for host in
+            ["localhost", "LOCALHOST:8080", "localhost.:1", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080", "[::1]"]
+        {
             check_headers(&format!("host: {host}"), "ok");
         }
         check_headers("host: Mesh.Example:443", "ok");
@@ -148,6 +153,8 @@ mod tests {
             "127.1",
             "localhost:99999",
             "localhost:port",
+            "localhost:+80",
+            "localhost:",
             " ",
             "",
         ] {
@@ -191,7 +198,9 @@ mod tests {
     #[test]
     fn what_an_origin_looks_like() {
         assert!(is_origin("https://portal.example") && is_origin("http://localhost:3000"));
-        for text in ["portal.example", "https://portal.example/", "https://portal.example/x", "*", "null", "ftp://x", ""] {
+        for text in
+            ["portal.example", "https://portal.example/", "https://portal.example/x", "*", "null", "ftp://x", ""]
+        {
             assert!(!is_origin(text), "{text}");
         }
     }

@@ -59,10 +59,8 @@ pub(crate) async fn healthz() -> Json<Health> {
     ))]
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Response {
     let readiness = app.catalog.readiness();
-    let mut parts: Vec<ReadyPart> = readiness
-        .into_iter()
-        .map(|one| ReadyPart { part: one.part, ready: one.ready, reason: one.reason })
-        .collect();
+    let mut parts: Vec<ReadyPart> =
+        readiness.into_iter().map(|one| ReadyPart { part: one.part, ready: one.ready, reason: one.reason }).collect();
     if app.shutdown.is_cancelled() {
         parts.push(ReadyPart { part: "node".to_owned(), ready: false, reason: "it is shutting down".to_owned() });
     }

@@ -17,25 +17,25 @@
 //! Start reading in `routes.rs`, then `edge.rs` (what happens to every request) and `serve.rs` (the sockets beneath).
 //! What it does *not* know: Kafka, Arrow, SQL. It asks for rows and writes them.
 
-mod config;
-mod views;
-mod routes;
-mod edge;
-mod guard;
-mod params;
-mod near;
 mod answer;
+mod config;
+mod edge;
+mod error;
 mod facts;
+mod guard;
+mod house;
+mod metrics;
+mod near;
+mod openapi;
+mod params;
 mod products;
 mod pull;
-mod sql;
-mod stream;
-mod house;
-mod openapi;
-mod metrics;
-mod error;
+mod routes;
 mod serve;
+mod sql;
 mod stall;
+mod stream;
+mod views;
 
 pub use config::Options;
 pub use error::{ViewError, http_status, retryable};

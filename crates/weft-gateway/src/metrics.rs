@@ -59,9 +59,17 @@ impl Metrics {
         };
         let registry = &mut metrics.registry;
         registry.register("requests", "Requests by route, method and status", metrics.requests.clone());
-        registry.register("request_seconds", "Seconds from a request's head to its answer's head", metrics.seconds.clone());
+        registry.register(
+            "request_seconds",
+            "Seconds from a request's head to its answer's head",
+            metrics.seconds.clone(),
+        );
         registry.register("problems", "Answers that were problems, by code", metrics.problems.clone());
-        registry.register("connections_max", "Open connections; bound by option connections_max", metrics.connections.clone());
+        registry.register(
+            "connections_max",
+            "Open connections; bound by option connections_max",
+            metrics.connections.clone(),
+        );
         registry.register(
             "write_stall",
             "Connections cut because the peer took nothing for option write_stall",
@@ -112,7 +120,10 @@ impl Metrics {
 
 /// A label must not grow with what callers make up.
 fn known_method(method: &str) -> &'static str {
-    ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"].into_iter().find(|known| *known == method).unwrap_or("other")
+    ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"]
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("other")
 }
 
 /// Counts one open connection until dropped.

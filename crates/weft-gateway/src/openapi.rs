@@ -113,7 +113,8 @@ impl Modify for CommonResponses {
                 for response in operation.responses.responses.values_mut() {
                     if let RefOr::T(response) = response {
                         let text = ObjectBuilder::new().schema_type(Type::String).build();
-                        let header = HeaderBuilder::new().schema(Some(text)).description(Some("Id of the request.")).build();
+                        let header =
+                            HeaderBuilder::new().schema(Some(text)).description(Some("Id of the request.")).build();
                         response.headers.insert("X-Request-Id".to_owned(), header.into());
                     }
                 }

@@ -107,7 +107,11 @@ pub(crate) fn pull_query(query: &str, port: &OutputPort, options: &Options) -> R
         if pull.to_offsets.get(partition).is_some_and(|to| to < from) {
             let name = format!("to_offset.{partition}");
             let because = format!("it is below from_offset.{partition}, which is {from}");
-            return Err(error::bad_parameter(&name, because, "the range runs from `from` up to, not including, `to`".to_owned()));
+            return Err(error::bad_parameter(
+                &name,
+                because,
+                "the range runs from `from` up to, not including, `to`".to_owned(),
+            ));
         }
     }
     pull.rows_max = limit.unwrap_or(options.rows_default);
@@ -168,7 +172,12 @@ fn read_offset(
     let try_ = || format!("write from_offset.P=N with a partition P from 0 to {}", port.partitions.saturating_sub(1));
     let number = partition.parse::<u32>().ok().filter(|number| number.to_string() == partition);
     let Some(number) = number.filter(|number| *number < port.partitions) else {
-        let because = format!("port \"{}\" has {} partitions and no partition \"{}\"", port.id, port.partitions, shorten(partition));
+        let because = format!(
+            "port \"{}\" has {} partitions and no partition \"{}\"",
+            port.id,
+            port.partitions,
+            shorten(partition)
+        );
         return Err(error::bad_parameter(name, because, try_()));
     };
     let Some(offset) = value.parse::<i64>().ok().filter(|offset| *offset >= 0) else {
@@ -281,7 +290,9 @@ fn compare(a: &Scalar<'_>, b: &Scalar<'_>) -> Option<Ordering> {
         (Scalar::Int64(a), Scalar::Int64(b)) | (Scalar::Timestamp(a), Scalar::Timestamp(b)) => Some(a.cmp(b)),
         (Scalar::Date(a), Scalar::Date(b)) => Some(a.cmp(b)),
         (Scalar::Float64(a), Scalar::Float64(b)) => a.partial_cmp(b),
-        (Scalar::Decimal { unscaled: a, scale: x }, Scalar::Decimal { unscaled: b, scale: y }) if x == y => Some(a.cmp(b)),
+        (Scalar::Decimal { unscaled: a, scale: x }, Scalar::Decimal { unscaled: b, scale: y }) if x == y => {
+            Some(a.cmp(b))
+        }
         (Scalar::Bytes(a), Scalar::Bytes(b)) => Some(a.cmp(b)),
         _ => None,
     }

@@ -83,7 +83,8 @@ pub(crate) fn find_port<'m>(
         let because = format!("product \"{}\" has no port of that name", product.id);
         return Err(error::no_port(&asked, because, near, &path));
     }
-    let major = version.strip_prefix('v').and_then(|number| number.parse().ok().filter(|n: &u32| n.to_string() == number));
+    let major =
+        version.strip_prefix('v').and_then(|number| number.parse().ok().filter(|n: &u32| n.to_string() == number));
     let found = of_name.iter().find(|one| Some(one.id.major) == major);
     found.copied().ok_or_else(|| {
         let versions: Vec<String> = of_name.iter().map(|one| format!("v{}", one.id.major)).collect();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::{OriginalUri, RawQuery, State};
 use axum::response::Response;
-use tokio::sync::Semaphore;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
 use weft_model::principal::Principal;
 
 use crate::answer;

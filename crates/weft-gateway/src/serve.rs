@@ -186,7 +186,8 @@ fn check_loopback(address: SocketAddr) -> Result<(), Box<Diagnostic>> {
         kind: Kind::Denied,
         code: "HTTP-020",
         what: format!("cannot listen for HTTP on {address}"),
-        because: "the address can be reached from other machines, and the doors have neither TLS nor login yet".to_owned(),
+        because: "the address can be reached from other machines, and the doors have neither TLS nor login yet"
+            .to_owned(),
         try_: "listen on 127.0.0.1 or [::1], and put a reverse proxy with TLS and login in front".to_owned(),
         place: None,
     }))

@@ -68,7 +68,9 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let given = values.next().map(|value| value.to_str().unwrap_or("(not ASCII)"));
     let media_type = given.and_then(|given| given.split(';').next()).map(str::trim);
-    if values.next().is_none() && media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json")) {
+    if values.next().is_none()
+        && media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"))
+    {
         return Ok(());
     }
     Err(error::not_json(given.map(shorten).as_deref()))

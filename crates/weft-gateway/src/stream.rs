@@ -186,7 +186,8 @@ impl Reader {
                 self.phase = Phase::Ended;
                 tracing::info!(code = diagnostic.code, because = %diagnostic.because, "stream ended by an error");
                 let problem = Problem::from(diagnostic);
-                let details = serde_json::to_string(&problem.details("", "")).expect("text and numbers have a JSON form");
+                let details =
+                    serde_json::to_string(&problem.details("", "")).expect("text and numbers have a JSON form");
                 push_fields(out, None, "error", &details);
             }
             None => self.phase = Phase::Ended,

@@ -40,6 +40,8 @@ fn port(kind: PortKind) -> OutputPort {
             .map(str::to_owned)
             .to_vec(),
         event_time: Some("window_start".to_owned()),
+        event_time_offset_ms: 0,
+        column_docs: BTreeMap::new(),
         encoding: Encoding::Json,
         retention_ms: -1,
     }
@@ -134,7 +136,11 @@ fn what_is_not_understood_is_refused_with_a_way_out() {
         (Upsert, "mean=1.0", "POST /v1/sql"),
         (Append, "origin=EWR", "is append and is asked by offsets or by its event time, \"window_start\""),
         (Upsert, "from_offset.0=1", "HTTP-011 cannot select by \"from_offset.0\""),
-        (Upsert, "window_start=yesterday", "HTTP-012 cannot read the value of \"window_start\": \"yesterday\" is not a timestamp"),
+        (
+            Upsert,
+            "window_start=yesterday",
+            "HTTP-012 cannot read the value of \"window_start\": \"yesterday\" is not a timestamp",
+        ),
         (Upsert, "window_start=2013-01-01T11:00:00", "is not a timestamp"),
         (Upsert, "window_start=2013-01-01T12:00:00+01:00", "write it as %2B"),
         (Upsert, "window_start=2013-02-30T12:00:00Z", "is not a timestamp"),
