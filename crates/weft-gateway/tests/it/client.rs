@@ -82,7 +82,7 @@ impl Connection {
 
     /// More bytes; false at the end of the connection.
     pub(crate) async fn more(&mut self) -> bool {
-        let mut chunk = [0; 16 * 1024];
+        let mut chunk = vec![0; 16 * 1024];
         let length = tokio::time::timeout(PATIENCE, self.socket.read(&mut chunk)).await.expect("bytes in time");
         match length {
             Ok(length) => {

@@ -1,5 +1,7 @@
 //! The doors on real loopback sockets, with fake views behind them. The client is raw, so that it can be rude.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where by panicking")]
+
 mod client;
 mod fakes;
 
