@@ -95,6 +95,9 @@ pub enum StoreError {
         /// The limit.
         limit: u64,
     },
+    /// After [`Store::close`](super::Store::close).
+    #[error("log is shut down")]
+    Closed,
     /// The disk failed.
     #[error(transparent)]
     Disk(#[from] DiskError),

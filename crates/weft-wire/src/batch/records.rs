@@ -324,18 +324,20 @@ fn timestamp_of(header: &BatchHeader, delta: i64) -> i64 {
     if header.is_log_append_time() { header.max_timestamp } else { header.base_timestamp.saturating_add(delta) }
 }
 
-/// Offset and timestamp of the first record dated `timestamp` or later.
+/// Offset and timestamp of the first record at or above `from_offset` that is dated `timestamp` or later.
 pub fn first_at_or_after(
     bytes: &[u8],
     header: &BatchHeader,
     timestamp: i64,
+    from_offset: i64,
     limit: u64,
 ) -> Result<Option<(i64, i64)>, BatchError> {
     let mut found = None;
     visit(bytes, header, limit, false, &mut |seen| {
         let of_record = timestamp_of(header, seen.timestamp_delta);
-        if of_record >= timestamp {
-            found = Some((header.base_offset + i64::from(seen.offset_delta), of_record));
+        let offset = header.base_offset.saturating_add(i64::from(seen.offset_delta));
+        if of_record >= timestamp && offset >= from_offset {
+            found = Some((offset, of_record));
         }
         Ok(found.is_none())
     })?;
@@ -352,7 +354,7 @@ pub fn first_with_max_timestamp(
     visit(bytes, header, limit, false, &mut |seen| {
         let of_record = timestamp_of(header, seen.timestamp_delta);
         if found.is_none_or(|(_, best)| of_record > best) {
-            found = Some((header.base_offset + i64::from(seen.offset_delta), of_record));
+            found = Some((header.base_offset.saturating_add(i64::from(seen.offset_delta)), of_record));
         }
         Ok(true)
     })?;
