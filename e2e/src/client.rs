@@ -69,27 +69,14 @@ impl Client {
     }
 
     /// Starts a verb; `name` tells its files apart.
-    pub fn start(
-        self,
-        name: &str,
-        verb: &str,
-        bootstrap: &str,
-        arguments: &Value,
-        folder: &Path,
-    ) -> Result<Process> {
+    pub fn start(self, name: &str, verb: &str, bootstrap: &str, arguments: &Value, folder: &Path) -> Result<Process> {
         let mut command = self.command(folder)?;
         command.args([verb, bootstrap, &arguments.to_string()]);
         Process::start(&format!("{self:?}-{name}"), command, folder)
     }
 
     /// Runs a verb to its end and hands back what it said, line by line.
-    pub fn run(
-        self,
-        verb: &str,
-        bootstrap: &str,
-        arguments: &Value,
-        folder: &Path,
-    ) -> Result<Vec<Value>> {
+    pub fn run(self, verb: &str, bootstrap: &str, arguments: &Value, folder: &Path) -> Result<Vec<Value>> {
         let mut process = self.start(verb, verb, bootstrap, arguments, folder)?;
         lines(&process.finish(LIMIT)?)
     }
@@ -108,11 +95,7 @@ impl Client {
         let mut places: Vec<(i64, i64)> = Vec::new();
         let mut keys = Vec::new();
         for line in &said {
-            let number = |field: &str| {
-                line[field]
-                    .as_i64()
-                    .context("partition and offset are numbers")
-            };
+            let number = |field: &str| line[field].as_i64().context("partition and offset are numbers");
             places.push((number("partition")?, number("offset")?));
             keys.push(line["key"].as_str().context("a key is text")?.to_owned());
         }

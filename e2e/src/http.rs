@@ -32,26 +32,15 @@ pub fn get(address: &str, path: &str) -> Result<Answer> {
 
 /// `POST` of a JSON document.
 pub fn post(address: &str, path: &str, body: &Value) -> Result<Answer> {
-    send(
-        address,
-        "POST",
-        path,
-        "Content-Type: application/json\r\n",
-        &body.to_string(),
-    )
+    send(address, "POST", path, "Content-Type: application/json\r\n", &body.to_string())
 }
 
 /// Any request; `headers` are whole lines that end in CR LF.
 pub fn send(address: &str, method: &str, path: &str, headers: &str, body: &str) -> Result<Answer> {
-    let mut stream =
-        TcpStream::connect(address).with_context(|| format!("nobody listens on {address}"))?;
+    let mut stream = TcpStream::connect(address).with_context(|| format!("nobody listens on {address}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;
-    let host = if headers.contains("Host:") {
-        String::new()
-    } else {
-        format!("Host: {address}\r\n")
-    };
+    let host = if headers.contains("Host:") { String::new() } else { format!("Host: {address}\r\n") };
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
@@ -60,22 +49,10 @@ pub fn send(address: &str, method: &str, path: &str, headers: &str, body: &str) 
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let (head, body) = text
-        .split_once("\r\n\r\n")
-        .with_context(|| format!("no HTTP answer: {text}"))?;
+    let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("no HTTP answer: {text}"))?;
     let status = head.split(' ').nth(1).context("a status line")?.parse()?;
-    let chunked = head
-        .to_ascii_lowercase()
-        .contains("transfer-encoding: chunked");
-    Ok(Answer {
-        status,
-        head: head.to_owned(),
-        body: if chunked {
-            join_chunks(body)?
-        } else {
-            body.to_owned()
-        },
-    })
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    Ok(Answer { status, head: head.to_owned(), body: if chunked { join_chunks(body)? } else { body.to_owned() } })
 }
 
 fn join_chunks(mut rest: &str) -> Result<String> {
@@ -96,9 +73,7 @@ fn join_chunks(mut rest: &str) -> Result<String> {
 pub fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(byte).to_string()
-            }
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
             _ => format!("%{byte:02X}"),
         })
         .collect()

@@ -12,13 +12,11 @@
 //!
 //! Start reading at [`process::Process`], then [`server::Server`]. The benchmarks of `xtask` drive the same types.
 
-#![expect(
-    clippy::print_stderr,
-    reason = "a harness tells its reader what failed"
-)]
+#![expect(clippy::print_stderr, reason = "a harness tells its reader what failed")]
 
 pub mod client;
 pub mod http;
+pub mod mesh;
 pub mod peers;
 pub mod process;
 pub mod server;

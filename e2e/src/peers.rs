@@ -26,15 +26,8 @@ pub enum Peer {
 
 impl Peer {
     /// Every peer, in the order in which they are installed.
-    pub const ALL: [Self; 7] = [
-        Self::Python,
-        Self::DataContract,
-        Self::Kcat,
-        Self::Kafka,
-        Self::KafkaJs,
-        Self::FranzGo,
-        Self::Year,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Python, Self::DataContract, Self::Kcat, Self::Kafka, Self::KafkaJs, Self::FranzGo, Self::Year];
 
     /// The name a reader sees.
     #[must_use]
@@ -109,10 +102,7 @@ pub fn home() -> PathBuf {
 #[must_use]
 pub fn repository() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest
-        .parent()
-        .expect("a member of the workspace has a folder above it")
-        .to_path_buf()
+    manifest.parent().expect("a member of the workspace has a folder above it").to_path_buf()
 }
 
 /// The `weft` binary: `WEFT_BIN`, or the one that `cargo build` left beside this test.
@@ -127,16 +117,12 @@ pub fn weft() -> Result<PathBuf> {
             return Ok(candidate);
         }
     }
-    bail!(
-        "no `weft` binary beside this test; run `cargo build -p weft` first, or name one in WEFT_BIN"
-    )
+    bail!("no `weft` binary beside this test; run `cargo build -p weft` first, or name one in WEFT_BIN")
 }
 
 /// The first executable of that name on `PATH`.
 #[must_use]
 pub fn find_in_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|candidate| candidate.is_file())
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
 }

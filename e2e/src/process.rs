@@ -37,13 +37,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {command:?}"))?;
         let stdin = child.stdin.take();
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            stdin,
-            stdout,
-            stderr,
-        })
+        Ok(Self { name: name.to_owned(), child, stdin, stdout, stderr })
     }
 
     /// The process id.
@@ -83,18 +77,10 @@ impl Process {
                 return Ok(value);
             }
             if let Some(status) = ended {
-                bail!(
-                    "{} ended ({status}) before {what}{}",
-                    self.name,
-                    self.tail()
-                );
+                bail!("{} ended ({status}) before {what}{}", self.name, self.tail());
             }
             if Instant::now() > deadline {
-                bail!(
-                    "{}: {what} did not happen in {limit:?}{}",
-                    self.name,
-                    self.tail()
-                );
+                bail!("{}: {what} did not happen in {limit:?}{}", self.name, self.tail());
             }
             thread::sleep(POLL);
         }
@@ -156,10 +142,8 @@ impl Process {
     /// Peak resident memory so far, in bytes.
     pub fn memory_peak_bytes(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .context("no VmHWM in the process status")?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in the process status")?;
         let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib * 1024)
     }
@@ -168,13 +152,9 @@ impl Process {
     pub fn cpu(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
         // The second field is the program's name in parentheses and may hold spaces; count from behind it.
-        let (_, fields) = stat
-            .rsplit_once(')')
-            .context("no name in the process stat")?;
+        let (_, fields) = stat.rsplit_once(')').context("no name in the process stat")?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
-        let ticks = |index: usize| -> Result<u64> {
-            Ok(fields.get(index).context("a short process stat")?.parse()?)
-        };
+        let ticks = |index: usize| -> Result<u64> { Ok(fields.get(index).context("a short process stat")?.parse()?) };
         // utime and stime are fields 14 and 15 of the whole line; a tick is 10 ms on every Linux we know.
         Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
     }
@@ -187,11 +167,7 @@ impl Process {
             let lines: Vec<&str> = content.lines().collect();
             let from = lines.len().saturating_sub(SHOWN_LINES);
             if !lines.is_empty() {
-                text.push_str(&format!(
-                    "\n--- {} {label}, last lines\n{}",
-                    self.name,
-                    lines[from..].join("\n")
-                ));
+                text.push_str(&format!("\n--- {} {label}, last lines\n{}", self.name, lines[from..].join("\n")));
             }
         }
         text
@@ -221,7 +197,5 @@ pub fn free_port() -> Result<u16> {
 
 fn read(path: &Path) -> String {
     // A program may print bytes that are no UTF-8, and the file may end in the middle of a character.
-    fs::read(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
+    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }

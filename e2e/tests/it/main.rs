@@ -1,5 +1,12 @@
 //! The e2e tier. A test fails where a peer is missing; `cargo xtask test` leaves those out and lists them.
 #![expect(clippy::print_stdout, reason = "tests tell what they measured")]
 
+mod checks;
 mod clients;
+mod data;
+mod descriptors;
+mod equality;
+mod garbage;
+mod running;
+mod surroundings;
 mod tools;

@@ -23,33 +23,16 @@ fn kcat_works(kind: Kind) -> Result<()> {
         Process::start(name, command, server.folder())?.finish(LIMIT)
     };
     let input = server.folder().join("input");
-    fs::write(
-        &input,
-        (0..200)
-            .map(|i| format!("k{i}:value {i}\n"))
-            .collect::<String>(),
-    )?;
+    fs::write(&input, (0..200).map(|i| format!("k{i}:value {i}\n")).collect::<String>())?;
     let input = input.display().to_string();
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let topic = format!("kcat-{codec}");
         server.create_topic(&topic, 2, &[])?;
-        run(
-            "produce",
-            &[
-                "-P", "-t", &topic, "-z", codec, "-K", ":", "-X", "acks=all", "-l", &input,
-            ],
-        )?;
-        let read = run(
-            "consume",
-            &["-C", "-t", &topic, "-o", "beginning", "-e", "-q", "-K", ":"],
-        )?;
+        run("produce", &["-P", "-t", &topic, "-z", codec, "-K", ":", "-X", "acks=all", "-l", &input])?;
+        let read = run("consume", &["-C", "-t", &topic, "-o", "beginning", "-e", "-q", "-K", ":"])?;
         let mut lines: Vec<&str> = read.lines().collect();
         lines.sort_unstable();
-        ensure!(
-            lines.len() == 200 && lines.contains(&"k7:value 7"),
-            "{codec}: {} lines came back",
-            lines.len()
-        );
+        ensure!(lines.len() == 200 && lines.contains(&"k7:value 7"), "{codec}: {} lines came back", lines.len());
         if codec != "none" {
             let stored = stored_codec(&server, &topic)?;
             ensure!(
@@ -58,28 +41,10 @@ fn kcat_works(kind: Kind) -> Result<()> {
             );
         }
     }
-    let grouped = run(
-        "group",
-        &[
-            "-G",
-            "kcat-team",
-            "-e",
-            "-q",
-            "-X",
-            "auto.offset.reset=earliest",
-            "kcat-lz4",
-        ],
-    )?;
-    ensure!(
-        grouped.lines().count() == 200,
-        "the group read {} records",
-        grouped.lines().count()
-    );
+    let grouped = run("group", &["-G", "kcat-team", "-e", "-q", "-X", "auto.offset.reset=earliest", "kcat-lz4"])?;
+    ensure!(grouped.lines().count() == 200, "the group read {} records", grouped.lines().count());
     let listed = run("list", &["-L"])?;
-    ensure!(
-        listed.contains("topic \"kcat-zstd\" with 2 partitions"),
-        "no such topic in {listed}"
-    );
+    ensure!(listed.contains("topic \"kcat-zstd\" with 2 partitions"), "no such topic in {listed}");
     Ok(())
 }
 
@@ -117,49 +82,14 @@ fn java_tools_work(kind: Kind) -> Result<()> {
     run(
         "create",
         topics,
-        &[
-            at[0],
-            at[1],
-            "--create",
-            "--topic",
-            "tools",
-            "--partitions",
-            "3",
-            "--config",
-            "retention.ms=-1",
-        ],
+        &[at[0], at[1], "--create", "--topic", "tools", "--partitions", "3", "--config", "retention.ms=-1"],
     )?;
-    let described = run(
-        "describe",
-        topics,
-        &[at[0], at[1], "--describe", "--topic", "tools"],
-    )?;
-    ensure!(
-        described.contains("PartitionCount: 3") && described.contains("retention.ms=-1"),
-        "{described}"
-    );
-    run(
-        "alter",
-        topics,
-        &[
-            at[0],
-            at[1],
-            "--alter",
-            "--topic",
-            "tools",
-            "--partitions",
-            "4",
-        ],
-    )?;
+    let described = run("describe", topics, &[at[0], at[1], "--describe", "--topic", "tools"])?;
+    ensure!(described.contains("PartitionCount: 3") && described.contains("retention.ms=-1"), "{described}");
+    run("alter", topics, &[at[0], at[1], "--alter", "--topic", "tools", "--partitions", "4"])?;
     let configs = "kafka.admin.ConfigCommand";
     let entity = ["--entity-type", "topics", "--entity-name", "tools"];
-    let changed = [
-        &at[..],
-        &["--alter"],
-        &entity[..],
-        &["--add-config", "segment.ms=1000000"],
-    ]
-    .concat();
+    let changed = [&at[..], &["--alter"], &entity[..], &["--add-config", "segment.ms=1000000"]].concat();
     run("add-config", configs, &changed)?;
     let shown = [&at[..], &["--describe"], &entity[..]].concat();
     let shown = run("show-config", configs, &shown)?;
@@ -188,35 +118,15 @@ fn java_tools_work(kind: Kind) -> Result<()> {
     let read = run(
         "consumer-perf",
         "org.apache.kafka.tools.ConsumerPerformance",
-        &[
-            at[0],
-            at[1],
-            "--topic",
-            "tools",
-            "--messages",
-            "20000",
-            "--timeout",
-            "30000",
-            "--hide-header",
-        ],
+        &[at[0], at[1], "--topic", "tools", "--messages", "20000", "--timeout", "30000", "--hide-header"],
     )?;
     ensure!(
         read.contains("20000")
-            || read
-                .split(',')
-                .nth(4)
-                .is_some_and(|n| n.trim().parse::<u64>().is_ok_and(|n| n >= 20000)),
+            || read.split(',').nth(4).is_some_and(|n| n.trim().parse::<u64>().is_ok_and(|n| n >= 20000)),
         "{read}"
     );
-    let offsets = run(
-        "offsets",
-        "org.apache.kafka.tools.GetOffsetShell",
-        &[at[0], at[1], "--topic", "tools"],
-    )?;
-    let end: u64 = offsets
-        .lines()
-        .filter_map(|line| line.rsplit(':').next()?.parse::<u64>().ok())
-        .sum();
+    let offsets = run("offsets", "org.apache.kafka.tools.GetOffsetShell", &[at[0], at[1], "--topic", "tools"])?;
+    let end: u64 = offsets.lines().filter_map(|line| line.rsplit(':').next()?.parse::<u64>().ok()).sum();
     ensure!(end == 20000, "the partitions end at {end} records together");
 
     let groups = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
@@ -224,20 +134,9 @@ fn java_tools_work(kind: Kind) -> Result<()> {
     ensure!(listed.contains("perf-consumer"), "{listed}");
     let transaction = json!({"topic": "tools", "id": "tools-teller", "from": 0});
     Client::Java.run("transact", &bootstrap, &transaction, server.folder())?;
-    let listed = run(
-        "transactions",
-        "org.apache.kafka.tools.TransactionsCommand",
-        &[at[0], at[1], "list"],
-    )?;
-    ensure!(
-        listed.contains("tools-teller") && listed.contains("CompleteCommit"),
-        "{listed}"
-    );
-    run(
-        "delete",
-        topics,
-        &[at[0], at[1], "--delete", "--topic", "tools"],
-    )?;
+    let listed = run("transactions", "org.apache.kafka.tools.TransactionsCommand", &[at[0], at[1], "list"])?;
+    ensure!(listed.contains("tools-teller") && listed.contains("CompleteCommit"), "{listed}");
+    run("delete", topics, &[at[0], at[1], "--delete", "--topic", "tools"])?;
     Ok(())
 }
 

@@ -1,0 +1,220 @@
+//! A whole mesh: `weft up` on a copy of the example, which a test may edit, kill and start again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::http;
+use crate::peers::{self, Peer};
+use crate::process::{Process, free_port};
+
+const START: Duration = Duration::from_secs(60);
+
+/// What to start.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `--partitions`.
+    pub partitions: Option<u32>,
+    /// `speed` of the replay in `weft.yaml`; nothing = `max`.
+    pub speed: Option<u32>,
+    /// Delay rows of the flights beyond the watermark.
+    pub disorder: bool,
+    /// Replay the whole year instead of the example's January.
+    pub year: bool,
+}
+
+/// A running `weft up`.
+#[derive(Debug)]
+pub struct Mesh {
+    folder: TempDir,
+    options: Options,
+    kafka: u16,
+    http: u16,
+    process: Option<Process>,
+    starts: u32,
+}
+
+impl Mesh {
+    /// Copies the example and changes the copy as `options` say; nothing runs yet.
+    pub fn prepare(options: Options) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("weft-e2e-").tempdir()?;
+        let mesh = Self { folder, options, kafka: free_port()?, http: free_port()?, process: None, starts: 0 };
+        let status = Command::new("cp")
+            .arg("-r")
+            .arg(peers::repository().join("examples/flights"))
+            .arg(mesh.path(""))
+            .status()?;
+        ensure!(status.success(), "cannot copy the example");
+        // A developer may have run the example in place; its data is not part of it.
+        let leftover = mesh.path(".weft");
+        if leftover.exists() {
+            fs::remove_dir_all(leftover)?;
+        }
+        if let Some(speed) = mesh.options.speed {
+            mesh.edit("weft.yaml", |text| {
+                let kept: Vec<&str> =
+                    text.lines().filter(|line| !line.contains("speed:") && !line.starts_with("replay:")).collect();
+                format!("{}\nreplay:\n  speed: {speed}\n", kept.join("\n"))
+            })?;
+        }
+        if mesh.options.disorder {
+            mesh.edit("domains/flight-ops/flights/source.yaml", |text| {
+                format!("{text}\ndisorder:\n  rows: 400\n  seconds: 14400\n  seed: 7\n")
+            })?;
+        }
+        Ok(mesh)
+    }
+
+    /// `prepare`, then `start`.
+    pub fn up(options: Options) -> Result<Self> {
+        let mut mesh = Self::prepare(options)?;
+        mesh.start()?;
+        Ok(mesh)
+    }
+
+    /// A path inside the mesh's folder.
+    #[must_use]
+    pub fn path(&self, inside: &str) -> PathBuf {
+        self.folder.path().join("mesh").join(inside)
+    }
+
+    /// Where logs of processes go; gone with the mesh.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Rewrites one file of the folder.
+    pub fn edit(&self, file: &str, change: impl FnOnce(&str) -> String) -> Result<()> {
+        let path = self.path(file);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let changed = change(&text);
+        ensure!(changed != text, "the edit of {file} changes nothing; has the example changed?");
+        fs::write(path, changed)?;
+        Ok(())
+    }
+
+    /// The command line of `weft up` for this mesh.
+    pub fn command(&self) -> Result<Command> {
+        let mut command = Command::new(peers::weft()?);
+        command.arg("up").arg(self.path(""));
+        command.args(["--kafka-listen", &format!("127.0.0.1:{}", self.kafka)]);
+        command.args(["--http-listen", &self.http()]);
+        command.arg("--data").arg(self.folder.path().join("data"));
+        if let Some(partitions) = self.options.partitions {
+            command.args(["--partitions", &partitions.to_string()]);
+        }
+        if self.options.year {
+            let flights = Peer::Year.require()?;
+            let weather = flights.with_file_name("weather.csv");
+            command.args(["--source", &format!("flight-ops.flights={}", flights.display())]);
+            command.args(["--source", &format!("weather.observations={}", weather.display())]);
+        }
+        Ok(command)
+    }
+
+    /// Starts the process and waits until it says where it listens.
+    pub fn start(&mut self) -> Result<()> {
+        self.process = None;
+        let process = Process::start(&format!("weft-up-{}", self.starts), self.command()?, self.folder.path())?;
+        self.starts += 1;
+        let http = self.http();
+        self.process.insert(process).wait_until("it serves HTTP", START, |_| {
+            http::get(&http, "/healthz").is_ok_and(|answer| answer.status == 200).then_some(())
+        })
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("the mesh is not running")
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.kill();
+        }
+    }
+
+    /// `host:port` of the Kafka protocol.
+    #[must_use]
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.kafka)
+    }
+
+    /// `host:port` of HTTP.
+    #[must_use]
+    pub fn http(&self) -> String {
+        format!("127.0.0.1:{}", self.http)
+    }
+
+    /// The CSV files that it replays, by the names that `scripts/sources.py` uses.
+    pub fn files(&self) -> Result<Value> {
+        let example = |name: &str| -> Result<PathBuf> { find(&self.path(""), name) };
+        let (flights, weather) = if self.options.year {
+            let flights = Peer::Year.require()?;
+            let weather = flights.with_file_name("weather.csv");
+            (flights, weather)
+        } else {
+            (example("flights")?, example("weather")?)
+        };
+        Ok(json!({
+            "flights": flights,
+            "weather": weather,
+            "planes": example("planes")?,
+            "airlines": example("airlines")?,
+            "airports": example("airports")?,
+        }))
+    }
+
+    /// Reads every port with librdkafka and compares it with DuckDB; what was printed is the error where one differs.
+    pub fn equals_duckdb(&mut self, seconds: u64) -> Result<String> {
+        let question = json!({
+            "bootstrap": self.bootstrap(),
+            "files": self.files()?,
+            "disorder": self.options.disorder,
+            "seconds": seconds,
+        });
+        self.script("mesh.py", &question, Duration::from_secs(seconds + 180))
+    }
+
+    /// Asks over HTTP and compares with DuckDB.
+    pub fn doors_answer(&mut self) -> Result<String> {
+        let question = json!({"http": self.http(), "files": self.files()?});
+        self.script("doors.py", &question, Duration::from_secs(180))
+    }
+
+    fn script(&mut self, name: &str, question: &Value, limit: Duration) -> Result<String> {
+        let mut command = Command::new(Peer::Python.require()?);
+        command.arg("-u").arg(peers::repository().join("e2e/scripts").join(name)).arg(question.to_string());
+        let mut script = Process::start(name, command, self.folder.path())?;
+        let result = script.finish(limit);
+        let tail = self.process.as_ref().map(Process::tail).unwrap_or_default();
+        result.with_context(|| format!("the mesh said:{tail}"))
+    }
+}
+
+/// The one CSV file of the example whose name begins so.
+fn find(folder: &Path, name: &str) -> Result<PathBuf> {
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let is_data = [".csv", ".csv.gz", ".zip"].iter().any(|ending| file.ends_with(ending));
+            if is_data && (file.starts_with(name) || (name == "weather" && file.starts_with("observations"))) {
+                return Ok(path);
+            }
+        }
+    }
+    anyhow::bail!("the example has no CSV file for {name}")
+}
