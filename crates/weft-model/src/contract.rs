@@ -5,7 +5,8 @@ use crate::product::OutputPort;
 use crate::schema::{ColumnType, Schema};
 
 /// Findings where the columns that SQL computes are not those that the port's contract promises. Order does not count:
-/// values are JSON objects in contract order.
+/// values are JSON objects in contract order. Neither does whether SQL *may* compute null: that is rarely known before a
+/// row is there, so a null in a column that the contract requires is a row for the error port.
 pub fn check_sql_schema(port: &OutputPort, actual: &Schema) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let mut finding = |what: String, because: String, try_: String| {
@@ -28,11 +29,6 @@ pub fn check_sql_schema(port: &OutputPort, actual: &Schema) -> Vec<Diagnostic> {
                     type_name(promised.column_type)
                 ),
                 format!("CAST it to {} in SQL, or change the contract", type_name(promised.column_type)),
-            ),
-            Some(computed) if computed.nullable && !promised.nullable => finding(
-                format!("column \"{name}\" of port \"{}\" may be null", port.id),
-                format!("contract \"{}\" says `required: true`, SQL may compute null", port.contract_id),
-                format!("use COALESCE, filter `WHERE {name} IS NOT NULL`, or drop `required` in the contract"),
             ),
             Some(_) => {}
         }
