@@ -1,0 +1,185 @@
+//! Produce (key 0), versions 3–13; 0–2 are advertised for old librdkafka (see [`super::versions`]) and refused.
+//!
+//! Batches are appended in the order of the connection; the answer waits until all are durable as configured.
+//! A transactional batch is checked and appended while nobody can end its transaction. v12+ (KIP-890, TV2) takes the
+//! partition into the transaction by itself; below, it must have been added before.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
+use uuid::Uuid;
+use weft_wire::batch::BatchError;
+use weft_wire::request::{Request, RequestLimits};
+use weft_wire::server::Outcome;
+
+use super::{send, text};
+use crate::authorizer::{Action, Resource};
+use crate::broker::Ctx;
+use crate::error::{Coded, ProduceError};
+use crate::store::{AppendError, AppendOrigin, Appended, Partition};
+use crate::topics::Topic;
+use crate::txn::core::Producer;
+
+/// Offset of the attributes in a batch, its transactional bit, offset of producer id and epoch.
+const ATTRIBUTES: usize = 21;
+const TRANSACTIONAL: i16 = 1 << 4;
+const PRODUCER_ID: usize = 43;
+const PRODUCER_EPOCH: usize = 51;
+
+pub(super) async fn answer(ctx: Ctx, request: Request) -> Outcome {
+    let decoded: ProduceRequest = match request.decode(&RequestLimits::default()) {
+        Ok(decoded) => decoded,
+        Err(error) => return Outcome::Close(error.to_string()),
+    };
+    let acks = decoded.acks;
+    let (response, failed) = handle(ctx, decoded).await;
+    match (acks, failed) {
+        (0, None) => Outcome::Nothing,
+        // Nobody listens for an answer: a closed connection is the only way to say that something is wrong.
+        (0, Some(error)) => Outcome::Close(format!("produce with acks=0 failed: {error}")),
+        (_, _) => send(&request, &response),
+    }
+}
+
+type Written = Result<(Arc<Partition>, Appended), ProduceError>;
+
+async fn handle(ctx: Ctx, request: ProduceRequest) -> (ProduceResponse, Option<ProduceError>) {
+    let mut topics = Vec::with_capacity(request.topic_data.len());
+    for data in &request.topic_data {
+        let topic = find(&ctx, &data.name, data.topic_id);
+        let mut written = Vec::with_capacity(data.partition_data.len());
+        for part in &data.partition_data {
+            let one = topic
+                .clone()
+                .and_then(|topic| append(&ctx, &request, &topic, part.index, part.records.as_ref()));
+            written.push((part.index, one));
+        }
+        topics.push((data, written));
+    }
+    let mut failed = None;
+    let mut responses = Vec::with_capacity(topics.len());
+    for (data, written) in topics {
+        let mut partitions = Vec::with_capacity(written.len());
+        for (index, one) in written {
+            let done = durable(one, request.acks).await;
+            partitions.push(partition_response(index, &done));
+            if let Err(error) = done {
+                failed = Some(error);
+            }
+        }
+        let mut topic = TopicProduceResponse::default().with_partition_responses(partitions);
+        if ctx.version >= 13 {
+            topic.topic_id = data.topic_id;
+        } else {
+            topic.name = data.name.clone();
+        }
+        responses.push(topic);
+    }
+    (ProduceResponse::default().with_responses(responses), failed)
+}
+
+fn find(ctx: &Ctx, name: &str, id: Uuid) -> Result<Arc<Topic>, ProduceError> {
+    let topic = if ctx.version >= 13 {
+        ctx.broker.topics.get_by_id(id).ok_or(ProduceError::UnknownTopicId)?
+    } else {
+        ctx.broker.topics.get(name).ok_or(ProduceError::UnknownPartition)?
+    };
+    if !ctx.may(Resource::Topic(&topic.name), Action::Write) {
+        return Err(ProduceError::TopicDenied);
+    }
+    Ok(topic)
+}
+
+fn append(
+    ctx: &Ctx,
+    request: &ProduceRequest,
+    topic: &Topic,
+    index: i32,
+    records: Option<&Bytes>,
+) -> Written {
+    if !matches!(request.acks, -1..=1) {
+        return Err(ProduceError::Acks { acks: request.acks });
+    }
+    let partition = topic.partition(index).ok_or(ProduceError::UnknownPartition)?;
+    let batch = records.ok_or(ProduceError::NoRecords)?;
+    let append = || partition.append(batch, AppendOrigin::Client);
+    let appended = match transactional_producer(batch) {
+        None => append(),
+        Some(producer) => {
+            let id = request.transactional_id.as_ref().map(|id| id.as_str());
+            let id = id.filter(|id| ctx.may(Resource::TransactionalId(id), Action::Write));
+            let id = id.ok_or(ProduceError::TransactionalIdDenied)?;
+            let adds = ctx.version >= 12;
+            let at = (topic.id, index);
+            let version = ctx.version;
+            let refused = |error| ProduceError::Transaction { error, version };
+            ctx.broker
+                .transactions
+                .append(id, producer, at, adds, append)
+                .map_err(refused)?
+        }
+    };
+    Ok((partition.clone(), appended?))
+}
+
+/// The producer of a transactional batch; a batch too short for a header is left to the append to refuse.
+fn transactional_producer(batch: &Bytes) -> Option<Producer> {
+    let attributes = batch.get(ATTRIBUTES..ATTRIBUTES + 2)?;
+    if i16::from_be_bytes(attributes.try_into().ok()?) & TRANSACTIONAL == 0 {
+        return None;
+    }
+    let id = batch.get(PRODUCER_ID..PRODUCER_ID + 8)?;
+    let epoch = batch.get(PRODUCER_EPOCH..PRODUCER_EPOCH + 2)?;
+    Some(Producer {
+        id: i64::from_be_bytes(id.try_into().ok()?),
+        epoch: i16::from_be_bytes(epoch.try_into().ok()?),
+    })
+}
+
+async fn durable(written: Written, acks: i16) -> Result<Appended, ProduceError> {
+    let (partition, appended) = written?;
+    if acks != 0 {
+        partition.wait_durable(appended.last_offset).await?;
+    }
+    Ok(appended)
+}
+
+fn partition_response(
+    index: i32,
+    done: &Result<Appended, ProduceError>,
+) -> PartitionProduceResponse {
+    let response = PartitionProduceResponse::default().with_index(index);
+    match done {
+        Ok(appended) => response
+            .with_base_offset(appended.base_offset)
+            .with_log_append_time_ms(appended.log_append_time)
+            .with_log_start_offset(appended.log_start_offset),
+        Err(error) => response
+            .with_error_code(error.code().code())
+            .with_base_offset(-1)
+            .with_record_errors(record_errors(error))
+            .with_error_message(Some(text(error.to_string()))),
+    }
+}
+
+/// Which record is to blame (KIP-467).
+fn record_errors(error: &ProduceError) -> Vec<BatchIndexAndErrorMessage> {
+    let index = match error {
+        ProduceError::Append(AppendError::Batch(
+            BatchError::Record { index, .. } | BatchError::NullKey { index },
+        )) => *index,
+        _ => return Vec::new(),
+    };
+    let Ok(index) = i32::try_from(index) else {
+        return Vec::new();
+    };
+    vec![
+        BatchIndexAndErrorMessage::default()
+            .with_batch_index(index)
+            .with_batch_index_error_message(Some(text(error.to_string()))),
+    ]
+}

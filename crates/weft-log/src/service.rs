@@ -1,0 +1,245 @@
+//! Starting, running and stopping the log.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+use weft_wire::env::Env;
+use weft_wire::server::{ServerOptions, serve};
+
+use crate::api::Plaintext;
+use crate::authorizer::{AllowAll, Authorizer};
+use crate::broker::Broker;
+use crate::config::Options;
+use crate::error::StartError;
+use crate::group::{Groups, KeptGroups};
+use crate::producer_ids::ProducerIds;
+use crate::records::{Record, TopicRecord};
+use crate::store::{Store, StoreError, StoreOptions};
+use crate::topics::Topics;
+use crate::txn::Transactions;
+use crate::txn::core::Txn;
+
+/// The embedded log.
+#[derive(Debug)]
+pub struct Log;
+
+/// A running log. Dropping it stops everything at once, as a crash would; [`LogHandle::shutdown`] stops it cleanly.
+pub struct LogHandle {
+    listen_addr: SocketAddr,
+    broker: Arc<Broker>,
+    shutdown: CancellationToken,
+    server: JoinHandle<()>,
+    helpers: Vec<JoinHandle<()>>,
+}
+
+impl Log {
+    /// Opens the data folder, recovers what a crash left, and listens. When this returns, clients are served.
+    pub async fn start(options: Options, env: Env) -> Result<LogHandle, StartError> {
+        Self::start_with(options, env, Arc::new(AllowAll)).await
+    }
+
+    /// The same, with someone to ask who may do what.
+    pub async fn start_with(
+        options: Options,
+        env: Env,
+        authorizer: Arc<dyn Authorizer>,
+    ) -> Result<LogHandle, StartError> {
+        options.validate()?;
+        // Bound before the store is opened: a taken port costs nothing, and clients that come early wait in the backlog.
+        let bind = |source| StartError::Bind { listen: options.listen, source };
+        let listener = TcpListener::bind(options.listen).await.map_err(bind)?;
+        let listen_addr = listener.local_addr().map_err(bind)?;
+        let broker = open(options, env, authorizer, listen_addr).await?;
+        broker.transactions.recover().await;
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(serve(
+            listener,
+            server_options(&broker.options),
+            Arc::new(Plaintext { broker: broker.clone() }),
+            shutdown.clone(),
+        ));
+        let helpers = helpers(&broker);
+        info!(%listen_addr, data_dir = %broker.options.data_dir.display(), fsync = ?broker.options.fsync, "log listens");
+        Ok(LogHandle { listen_addr, broker, shutdown, server, helpers })
+    }
+}
+
+impl LogHandle {
+    /// Where it listens: the real port when 0 was asked for.
+    pub fn listen_addr(&self) -> SocketAddr {
+        self.listen_addr
+    }
+
+    /// Lets answers under way go out, syncs everything and marks the folder as cleanly closed.
+    pub async fn shutdown(mut self) -> Result<(), StoreError> {
+        self.broker.stopping.cancel();
+        self.shutdown.cancel();
+        if let Err(error) = (&mut self.server).await {
+            error!(%error, "the listener ended badly");
+        }
+        for helper in &self.helpers {
+            helper.abort();
+        }
+        let store = self.broker.store.clone();
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        let closed = closed.unwrap_or(Ok(()));
+        info!(clean = closed.is_ok(), "log stopped");
+        closed
+    }
+}
+
+impl Drop for LogHandle {
+    fn drop(&mut self) {
+        self.broker.stopping.cancel();
+        self.shutdown.cancel();
+        for helper in &self.helpers {
+            helper.abort();
+        }
+    }
+}
+
+fn server_options(options: &Options) -> ServerOptions {
+    ServerOptions {
+        connections_max: options.connections_max,
+        pipelined_requests_max: options.requests_in_flight_max,
+        frame_bytes_max: options.request_bytes_max as usize,
+        request_bytes_max: options.queued_request_bytes_max,
+        idle_timeout: options.connection_idle_max,
+        drain_timeout: options.drain_max,
+        ..ServerOptions::default()
+    }
+}
+
+async fn open(
+    options: Options,
+    env: Env,
+    authorizer: Arc<dyn Authorizer>,
+    listen_addr: SocketAddr,
+) -> Result<Arc<Broker>, StartError> {
+    let path = options.data_dir.clone();
+    let store_error = |source| StartError::Store { path: path.clone(), source };
+    let store_options = StoreOptions { fsync: options.fsync, ..StoreOptions::default() };
+    let opening = {
+        let (env, path) = (env.clone(), path.clone());
+        tokio::task::spawn_blocking(move || Store::open(env, &path, store_options))
+    };
+    let (store, records) = match opening.await {
+        Ok(opened) => opened.map_err(store_error)?,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
+    let mut kept = Kept::default();
+    for (key, value) in records {
+        let record = Record::decode(&key, &value).map_err(|source| StartError::Meta { path: path.clone(), source })?;
+        kept.sort(record);
+    }
+    let meta = store.meta().clone();
+    let cluster_id = match kept.cluster_id {
+        Some(id) => id,
+        None => {
+            let id = cluster_id(&env);
+            let put = meta.put(vec![Record::Cluster(id.clone()).put()]);
+            let position = put.map_err(store_error)?;
+            meta.wait_durable(position).await.map_err(store_error)?;
+            id
+        }
+    };
+    let topics = Topics::open(store.clone(), &options, kept.topics).map_err(store_error)?;
+    let topics = Arc::new(topics);
+    let groups = Arc::new(Groups::open(env.clone(), meta.clone(), &options, kept.groups));
+    let producer_ids = Arc::new(ProducerIds::open(&env, meta.clone(), kept.next_producer_id));
+    let transactions = Arc::new(Transactions::open(
+        env.clone(),
+        meta,
+        topics.clone(),
+        groups.clone(),
+        producer_ids.clone(),
+        &options,
+        kept.transactions,
+    ));
+    let advertised = match options.advertised.clone() {
+        Some((host, 0)) => (host, listen_addr.port()),
+        Some(advertised) => advertised,
+        None => (listen_addr.ip().to_string(), listen_addr.port()),
+    };
+    Ok(Arc::new(Broker {
+        options,
+        env,
+        cluster_id,
+        advertised,
+        store,
+        topics,
+        groups,
+        transactions,
+        producer_ids,
+        authorizer,
+        stopping: CancellationToken::new(),
+    }))
+}
+
+/// The meta log's records, by kind.
+#[derive(Default)]
+struct Kept {
+    cluster_id: Option<String>,
+    next_producer_id: Option<i64>,
+    topics: Vec<(uuid::Uuid, TopicRecord)>,
+    groups: KeptGroups,
+    transactions: Vec<(String, Txn)>,
+}
+
+impl Kept {
+    fn sort(&mut self, record: Record) {
+        match record {
+            Record::Cluster(id) => self.cluster_id = Some(id),
+            Record::ProducerIds(next) => self.next_producer_id = Some(next),
+            Record::Topic(id, topic) => self.topics.push((id, topic)),
+            Record::Group(group, kept) => self.groups.groups.push((group, kept)),
+            Record::Offset(group, topic, partition, offset) => {
+                self.groups.offsets.push((group, (topic, partition), offset));
+            }
+            Record::PendingOffset(producer_id, group, topic, partition, offset) => {
+                self.groups.pending.push((producer_id, group, (topic, partition), offset));
+            }
+            Record::Transaction(id, txn) => self.transactions.push((id, txn)),
+        }
+    }
+}
+
+/// 16 random bytes in URL-safe base64 without padding, as Kafka writes cluster ids.
+fn cluster_id(env: &Env) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits = env.random_uuid().as_u128();
+    let digit = |shift: u32| {
+        // 22 digits of 6 bits hold 132 bits: the last digit carries 2 bits of the id and 4 zeros.
+        let value = if shift >= 4 { bits >> (shift - 4) } else { bits << (4 - shift) };
+        char::from(DIGITS[usize::try_from(value & 63).expect("6 bits")])
+    };
+    (0..22).rev().map(|i| digit(i * 6)).collect()
+}
+
+fn helpers(broker: &Arc<Broker>) -> Vec<JoinHandle<()>> {
+    let groups = broker.groups.clone();
+    let transactions = broker.transactions.clone();
+    let keeper = broker.clone();
+    vec![
+        tokio::spawn(async move { groups.run().await }),
+        tokio::spawn(async move { transactions.run().await }),
+        tokio::spawn(async move {
+            loop {
+                keeper.env.clock.sleep(keeper.options.retention_check_interval).await;
+                let broker = keeper.clone();
+                let kept_house = tokio::task::spawn_blocking(move || {
+                    broker.store.housekeeping();
+                    broker.groups.expire_offsets();
+                    broker.transactions.expire_ids();
+                });
+                if let Err(error) = kept_house.await {
+                    error!(%error, "housekeeping failed");
+                }
+            }
+        }),
+    ]
+}
