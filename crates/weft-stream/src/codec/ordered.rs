@@ -9,10 +9,10 @@
 //! ```
 //! No encoding is a prefix of another, so encodings of several columns can be joined.
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMillisecondType,
-};
+use arrow::array::Array;
+use weft_model::json::Scalar;
+
+use super::json::scalar;
 
 /// Appends an i64, order-preserving.
 pub fn push_i64(out: &mut Vec<u8>, value: i64) {
@@ -41,31 +41,24 @@ fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Appends one cell of a column of a contract type.
 pub fn push_cell(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
-    if array.is_null(row) {
-        out.push(0);
-        return;
-    }
-    out.push(1);
-    match array.data_type() {
-        DataType::Utf8 => push_escaped(out, array.as_string::<i32>().value(row).as_bytes()),
-        DataType::Binary => push_escaped(out, array.as_binary::<i32>().value(row)),
-        DataType::Boolean => out.push(u8::from(array.as_boolean().value(row))),
-        DataType::Int64 => push_i64(out, array.as_primitive::<Int64Type>().value(row)),
-        DataType::Timestamp(..) => push_i64(out, array.as_primitive::<TimestampMillisecondType>().value(row)),
-        DataType::Date32 => {
-            let value = array.as_primitive::<Date32Type>().value(row);
-            out.extend_from_slice(&(value ^ i32::MIN).to_be_bytes());
-        }
-        DataType::Decimal128(..) => {
-            let value = array.as_primitive::<Decimal128Type>().value(row);
-            out.extend_from_slice(&(value ^ i128::MIN).to_be_bytes());
-        }
-        DataType::Float64 => {
-            let value = array.as_primitive::<Float64Type>().value(row) + 0.0;
-            let bits = value.to_bits();
+    push_scalar(out, &scalar(array, row));
+}
+
+/// Appends one value.
+pub fn push_scalar(out: &mut Vec<u8>, value: &Scalar<'_>) {
+    out.push(u8::from(!matches!(value, Scalar::Null)));
+    match value {
+        Scalar::Null => {}
+        Scalar::String(text) => push_escaped(out, text.as_bytes()),
+        Scalar::Bytes(bytes) => push_escaped(out, bytes),
+        Scalar::Boolean(value) => out.push(u8::from(*value)),
+        Scalar::Int64(value) | Scalar::Timestamp(value) => push_i64(out, *value),
+        Scalar::Date(value) => out.extend_from_slice(&(value ^ i32::MIN).to_be_bytes()),
+        Scalar::Decimal { unscaled, .. } => out.extend_from_slice(&(unscaled ^ i128::MIN).to_be_bytes()),
+        Scalar::Float64(value) => {
+            let bits = (value + 0.0).to_bits();
             let ordered = if bits >> 63 == 1 { !bits } else { bits ^ (1 << 63) };
             out.extend_from_slice(&ordered.to_be_bytes());
         }
-        other => panic!("columns have contract types, not {other}"),
     }
 }

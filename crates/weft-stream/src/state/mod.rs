@@ -10,6 +10,7 @@
 //! store is never ahead of the committed changelog, because a task cannot write it.
 
 pub mod memory;
+pub mod fjall;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
