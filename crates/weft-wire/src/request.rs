@@ -107,7 +107,7 @@ impl Request {
         if T::KEY != api_key {
             return Err(RequestError::Unsupported { api_key, api_version });
         }
-        schema::check(api_key, api_version, &self.body, limits)?;
+        let _taken = schema::check(api_key, api_version, &self.body, limits)?;
         T::decode(&mut self.body.clone(), api_version).map_err(|_| RequestError::Body {
             api_key,
             api_version,
