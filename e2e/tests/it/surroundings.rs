@@ -42,7 +42,7 @@ fn a_port_already_taken() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let port = taken.local_addr()?.port();
-    refuses("log", log(&folder.path().join("data"), port)?, folder.path(), &[&port.to_string()])?;
+    refuses("log", log(&folder.path().join("data"), port)?, folder.path(), &[&port.to_string(), "LOG-001"])?;
 
     let mesh = Mesh::prepare(Options::default())?;
     let other = TcpListener::bind(mesh.http())?;
@@ -54,7 +54,7 @@ fn a_port_already_taken() -> Result<()> {
 fn a_data_directory_in_use() -> Result<()> {
     let server = Server::start(Kind::Weft)?;
     let command = log(&server.data(), free_port()?)?;
-    refuses("second", command, server.folder(), &[&server.data().display().to_string()])?;
+    refuses("second", command, server.folder(), &[&server.data().display().to_string(), "LOG-002"])?;
     server.create_topic("still-served", 1, &[])
 }
 
@@ -69,7 +69,7 @@ fn a_data_directory_without_write_permission() -> Result<()> {
     for path in [folder.path(), &data, &binary] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
     }
-    let is_root = rustix_is_root()?;
+    let is_root = runs_as_root()?;
     let mut command = if is_root { Command::new("setpriv") } else { Command::new(&binary) };
     if is_root {
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&binary);
@@ -77,10 +77,10 @@ fn a_data_directory_without_write_permission() -> Result<()> {
         fs::set_permissions(&data, fs::Permissions::from_mode(0o555))?;
     }
     command.arg("log").arg("--data").arg(&data).args(["--listen", &format!("127.0.0.1:{}", free_port()?)]);
-    refuses("nobody", command, folder.path(), &[&data.display().to_string()])
+    refuses("nobody", command, folder.path(), &[&data.display().to_string(), "LOG-003"])
 }
 
-fn rustix_is_root() -> Result<bool> {
+fn runs_as_root() -> Result<bool> {
     let output = Command::new("id").arg("-u").output()?;
     Ok(output.stdout == b"0\n")
 }
@@ -138,7 +138,7 @@ fn a_full_disk_at_the_start() -> Result<()> {
     let data = folder.path().join("data");
     let _disk = SmallDisk::mount(&data, "64k")?;
     fs::write(data.join("ballast"), vec![0; 60 << 10])?;
-    refuses("log", log(&data.join("log"), free_port()?)?, folder.path(), &[&data.display().to_string()])
+    refuses("log", log(&data.join("log"), free_port()?)?, folder.path(), &[&data.display().to_string(), "LOG-005"])
 }
 
 #[test]
@@ -148,27 +148,13 @@ fn a_data_directory_from_a_newer_version() -> Result<()> {
     let arguments = json!({"topic": "kept", "from": 0, "count": 10});
     Client::Confluent.run("produce", &server.bootstrap(), &arguments, server.folder())?;
     server.kill();
-    let (path, text) = version_file(&server.data())?;
-    let newer = text.replace(['1', '2', '3'], "9");
-    ensure!(newer != text, "no version in {}", path.display());
-    fs::write(&path, newer)?;
-    refuses("older", log(&server.data(), free_port()?)?, server.folder(), &["version"])?;
+    let path = server.data().join("format");
+    let text = fs::read_to_string(&path)?;
+    fs::write(&path, "weft-log 9\n")?;
+    refuses("older", log(&server.data(), free_port()?)?, server.folder(), &["format", "LOG-004"])?;
     fs::write(&path, text)?;
     server.restart()?;
     let keys = Client::Confluent.keys(&server.bootstrap(), "kept", 10, "read_committed", server.folder())?;
     ensure!(keys.len() == 10, "{} of 10 records are there afterwards", keys.len());
     Ok(())
-}
-
-/// The small text file at the top of a data directory that says which version wrote it.
-fn version_file(data: &Path) -> Result<(std::path::PathBuf, String)> {
-    for entry in fs::read_dir(data)? {
-        let path = entry?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if path.is_file() && (name.contains("version") || name.contains("format") || name.ends_with(".json")) {
-            let text = fs::read_to_string(&path)?;
-            return Ok((path, text));
-        }
-    }
-    anyhow::bail!("no file in {} names a version", data.display())
 }
