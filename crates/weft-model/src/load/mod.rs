@@ -19,7 +19,7 @@ mod files;
 mod findings;
 mod layout;
 mod mesh_yaml;
-mod near;
+pub mod near;
 mod product;
 mod resolve;
 mod source;

@@ -1,7 +1,7 @@
 //! "Did you mean": the known word nearest to a wrong one.
 
 /// The nearest of `known`, if it is near enough that a slip of the finger explains it.
-pub(crate) fn near_miss<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn near_miss<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (wrong.chars().count() / 3).clamp(1, 4);
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let wrong_plain = plain(wrong);
