@@ -58,6 +58,7 @@ pages! {
     "HTTP-022",
     "HTTP-023",
     "HTTP-024",
+    "LOG-001", "LOG-002", "LOG-003", "LOG-004", "LOG-005", "LOG-006", "LOG-007", "LOG-008", "LOG-009",
     "MODEL-001",
     "MODEL-002",
     "MODEL-003",
