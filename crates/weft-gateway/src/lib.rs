@@ -25,7 +25,6 @@ mod facts;
 mod guard;
 mod house;
 mod metrics;
-mod near;
 mod openapi;
 mod params;
 mod products;

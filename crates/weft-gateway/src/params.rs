@@ -19,7 +19,7 @@ use weft_model::schema::Column;
 
 use crate::config::Options;
 use crate::error::{self, Problem};
-use crate::near::near_miss;
+use weft_model::load::near::near_miss;
 
 /// Decoded `name=value` pairs, in order.
 pub(crate) fn pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {

@@ -11,9 +11,9 @@ use weft_model::product::{OutputPort, Product};
 
 use crate::error::{self, Problem};
 use crate::facts::{self, MeshFacts, ProductFacts};
-use crate::near::near_miss;
 use crate::params::shorten;
 use crate::routes::App;
+use weft_model::load::near::near_miss;
 
 /// A path's captures, or why it could not be read.
 pub(crate) type Captures<T> = Result<Path<T>, PathRejection>;

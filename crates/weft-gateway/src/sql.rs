@@ -14,11 +14,11 @@ use weft_model::principal::Principal;
 
 use crate::answer;
 use crate::error::{self, Problem};
-use crate::near::near_miss;
 use crate::openapi::AnswerShape;
 use crate::params::shorten;
 use crate::pull::{BACKSTOP, turn};
 use crate::routes::App;
+use weft_model::load::near::near_miss;
 
 /// A question in SQL.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -36,6 +36,7 @@ pub use files::Files;
 use crate::kind::Diagnostics;
 use crate::mesh::Mesh;
 use crate::name::ProductId;
+use crate::product::Product;
 use crate::tests::ProductTest;
 
 /// What a command line may override.
@@ -53,7 +54,7 @@ pub fn load(files: &Files, options: &LoadOptions) -> Result<Mesh, Diagnostics> {
     let mut findings = Findings::default();
     let mesh = load_into(files, options, &mut findings);
     if let Some(mesh) = &mesh {
-        for product in mesh.products.keys() {
+        for product in mesh.products.values() {
             test_yaml::read_all(files, mesh, product, &mut findings);
         }
     }
@@ -62,7 +63,7 @@ pub fn load(files: &Files, options: &LoadOptions) -> Result<Mesh, Diagnostics> {
 }
 
 /// The tests of one product of the mesh, from its `tests/*.yaml`.
-pub fn product_tests(files: &Files, mesh: &Mesh, product: &ProductId) -> Result<Vec<ProductTest>, Diagnostics> {
+pub fn product_tests(files: &Files, product: &Product, mesh: &Mesh) -> Result<Vec<ProductTest>, Diagnostics> {
     let mut findings = Findings::default();
     let tests = test_yaml::read_all(files, mesh, product, &mut findings);
     findings.finish()?;
