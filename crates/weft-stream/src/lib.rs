@@ -23,10 +23,12 @@ pub mod sql;
 pub mod task;
 pub mod state;
 pub mod codec;
+mod ops;
 pub mod offline;
 pub mod verdict;
 pub mod error;
 pub mod config;
+pub mod runtime;
 pub mod views;
 
 pub use sql::compile;

@@ -8,7 +8,10 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DataFusionError, ScalarValue};
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::expr::{Case, Cast, InList, Like, ScalarFunction, TryCast};
-use datafusion::logical_expr::{BinaryExpr, Expr as DfExpr, Operator, ScalarUDF, Volatility};
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr as DfExpr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::BinaryExpr as PhysicalBinary;
 use weft_model::schema::Schema;
@@ -24,6 +27,7 @@ pub(crate) static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLoc
             functions.insert(name.to_owned(), function.clone());
         }
     }
+    functions.insert("interval_times".to_owned(), INTERVAL_TIMES.clone());
     functions
 });
 
@@ -297,5 +301,41 @@ pub(crate) fn literal(value: &ScalarValue) -> Option<Literal> {
             Some(Literal::Interval { months: *value, days: 0, nanoseconds: 0 })
         }
         _ => None,
+    }
+}
+
+/// `interval_times(interval, n)`: what SQL writes `n * INTERVAL …`.
+pub(crate) static INTERVAL_TIMES: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(IntervalTimes::new())));
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct IntervalTimes {
+    signature: Signature,
+}
+
+impl IntervalTimes {
+    fn new() -> Self {
+        let arguments = vec![DataType::Interval(IntervalUnit::MonthDayNano), DataType::Int64];
+        Self { signature: Signature::exact(arguments, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for IntervalTimes {
+    fn name(&self) -> &str {
+        "interval_times"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType, DataFusionError> {
+        Ok(DataType::Interval(IntervalUnit::MonthDayNano))
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
+        let arrays = ColumnarValue::values_to_arrays(&call.args)?;
+        let product = arrow::compute::kernels::numeric::mul(&arrays[0], &arrays[1])?;
+        Ok(ColumnarValue::Array(product))
     }
 }
