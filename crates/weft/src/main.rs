@@ -1,1 +1,221 @@
-fn main(){}
+//! The binary: a table of commands, and the node in which the rooms meet.
+//!
+//! ```text
+//!   cli ─► up ──────► log, apply, node, doors        (up.rs: one process)
+//!       ─► log ─────► the log alone
+//!       ─► plan, apply, product, source ──► a Kafka  (control.rs)
+//!       ─► validate, test, explain, doctor           (offline)
+//! ```
+//!
+//! Start reading in `up.rs`, then `node.rs`.
+#![expect(clippy::print_stdout, reason = "a command line prints")]
+#![expect(missing_docs, reason = "nobody depends on the binary")]
+
+mod cli;
+mod up;
+mod node;
+mod doors;
+mod folder;
+mod control;
+mod console;
+mod status;
+mod metrics;
+mod watcher;
+mod shutdown;
+mod log_cmd;
+mod product_cmd;
+mod source_cmd;
+mod test_cmd;
+mod explain;
+mod doctor;
+mod report;
+
+use std::future::Future;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command, Fsync, MeshArgs, PlanArgs, ProductCommand, SourceCommand, UpArgs};
+use weft_catalog::{Connection, Controller, Desired, PlanOptions};
+use weft_log::FsyncMode;
+use weft_model::kind::{Diagnostic, Diagnostics, Kind};
+use weft_model::load::{self, LoadOptions};
+use weft_model::mesh::Mesh;
+use weft_model::name::MeshId;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.verbose);
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(findings) => {
+            report::print(&findings);
+            report::exit_code(&findings)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Diagnostics> {
+    match command {
+        Command::Up(args) => done(block_on(up::run(up_options(args)))),
+        Command::Log(args) => done(block_on(log_cmd::run(args.data, args.listen, fsync_mode(args.fsync.mode)))),
+        Command::Validate(args) => {
+            let folder = folder::Folder::read(&args.folder, &args.load_options(), &Desired::default())?;
+            println!(
+                "mesh \"{}\" is valid: {} domains, {} products, {} transforms",
+                folder.mesh.id,
+                folder.mesh.domains.len(),
+                folder.mesh.products.len(),
+                folder.programs.len()
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Plan(args) => block_on(plan(args, false)),
+        Command::Apply(args) => block_on(plan(args, true)),
+        Command::Product(ProductCommand::Ls(args)) => {
+            let (mesh, _) = block_on(desired_mesh(args))?;
+            print!("{}", product_cmd::list(&mesh));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Product(ProductCommand::Show { product, mesh }) => {
+            let (mesh, desired) = block_on(desired_mesh(mesh))?;
+            print!("{}", product_cmd::show(&mesh, &desired, &product)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Source(SourceCommand::Restart { product, mesh }) => {
+            let connection = Connection::new(mesh.kafka.clone());
+            let (mesh, _) = block_on(desired_mesh(mesh))?;
+            done(block_on(source_cmd::restart(&connection, &mesh, &product)))
+        }
+        Command::Test(args) => {
+            let tally = test_cmd::run(&args.folder, &LoadOptions::default(), args.product.as_ref())?;
+            Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Explain { code } => {
+            print!("{}", explain::run(code.as_deref())?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Doctor(args) => {
+            let folder = args.folder.or_else(|| Path::new("weft.yaml").exists().then(|| ".".into()));
+            let beside = folder.clone().unwrap_or_else(|| ".".into());
+            let checks = doctor::run(&doctor::DoctorOptions {
+                folder,
+                data: args.data.unwrap_or_else(|| beside.join(".weft")),
+                kafka_listen: args.kafka_listen,
+                http_listen: args.http_listen,
+            });
+            print!("{}", doctor::render(&checks, report::colour(&std::io::stdout())));
+            Ok(if doctor::healthy(&checks) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Version => {
+            println!("weft {}", env!("CARGO_PKG_VERSION"));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn done(result: Result<(), Diagnostics>) -> Result<ExitCode, Diagnostics> {
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn up_options(args: UpArgs) -> up::UpOptions {
+    up::UpOptions {
+        load: args.folder.load_options(),
+        folder: args.folder.folder,
+        kafka_listen: args.kafka_listen,
+        http_listen: args.http_listen,
+        data: args.data,
+        fsync: fsync_mode(args.fsync.mode),
+        replay: args.speed,
+    }
+}
+
+fn fsync_mode(mode: Fsync) -> FsyncMode {
+    match mode {
+        Fsync::Always => FsyncMode::Always,
+        Fsync::Interval(every) => FsyncMode::Interval(every),
+        Fsync::Os => FsyncMode::Os,
+    }
+}
+
+/// Prints the plan; with `apply`, makes it true.
+async fn plan(args: PlanArgs, apply: bool) -> Result<ExitCode, Diagnostics> {
+    let connection = Connection::new(args.kafka);
+    let wishes = PlanOptions { delete_data: args.delete_data };
+    let load = args.folder.load_options();
+    let planned = control::plan_folder(&connection, &args.folder.folder, &load, &wishes).await?;
+    print!("{}", planned.plan);
+    if planned.plan.is_refused() {
+        return Err(planned.plan.diagnostics());
+    }
+    if !apply {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mesh = planned.folder.mesh.id.clone();
+    let mut controller = Controller::new(connection, mesh, &control::controller_name());
+    let applied = control::apply(&mut controller, &planned).await?;
+    if applied.changed {
+        println!("applied: revision {} (was {})", applied.revision, planned.desired.revision);
+    } else {
+        println!("nothing to do: revision {} holds", applied.revision);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The mesh as it is desired now.
+async fn desired_mesh(args: MeshArgs) -> Result<(Mesh, Desired), Diagnostics> {
+    let id = match args.mesh {
+        Some(id) => id,
+        None => control::mesh_id(&args.folder, &LoadOptions::default())?,
+    };
+    let desired = Desired::read(&Connection::new(args.kafka.clone()), &id)
+        .await
+        .map_err(|error| error.diagnostics(&id))?;
+    if desired.revision == 0 {
+        return Err(Diagnostics::from(never_applied(&id, &args.kafka)));
+    }
+    let mesh = load::load(&desired.files(), &desired.load_options())?;
+    Ok((mesh, desired))
+}
+
+fn never_applied(mesh: &MeshId, kafka: &str) -> Diagnostic {
+    Diagnostic {
+        kind: Kind::NotFound,
+        code: "NODE-007",
+        what: format!("no mesh \"{mesh}\" on the Kafka at {kafka}"),
+        because: "nothing was ever applied there under this id".to_owned(),
+        try_: "`weft up FOLDER` or `weft apply FOLDER` brings it there; --kafka names another Kafka".to_owned(),
+        place: None,
+    }
+}
+
+/// Runs to its end on a runtime with one thread per core.
+fn block_on<T>(future: impl Future<Output = Result<T, Diagnostics>>) -> Result<T, Diagnostics> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Diagnostics::from(Diagnostic {
+            kind: Kind::Unavailable,
+            code: "NODE-008",
+            what: "could not start threads".to_owned(),
+            because: error.to_string(),
+            try_: "raise the limit of processes (ulimit -u)".to_owned(),
+            place: None,
+        })
+    })?;
+    runtime.block_on(future)
+}
+
+fn log_to_stderr(verbose: u8) {
+    let default = match verbose {
+        0 => "error",
+        1 => "info,librdkafka=warn",
+        _ => "debug,librdkafka=info",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WEFT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}

@@ -1,0 +1,63 @@
+//! Plan and apply: from a folder to the desired state of a mesh on some Kafka.
+
+use std::path::Path;
+
+use weft_catalog::{Applied, Connection, Controller, Desired, Observed, Plan, PlanOptions, plan};
+use weft_model::kind::Diagnostics;
+use weft_model::load::{self, Files, LoadOptions};
+use weft_model::name::MeshId;
+
+use crate::folder::Folder;
+
+/// What `plan` found, with what it was made from.
+pub(crate) struct Planned {
+    /// What is desired now.
+    pub(crate) desired: Desired,
+    /// What the folder declares.
+    pub(crate) folder: Folder,
+    /// The difference.
+    pub(crate) plan: Plan,
+}
+
+/// The id of the mesh in a folder: all that is needed to ask a Kafka what is desired.
+pub(crate) fn mesh_id(path: &Path, options: &LoadOptions) -> Result<MeshId, Diagnostics> {
+    Ok(load::load(&Files::read_folder(path)?, options)?.id)
+}
+
+/// Compares the folder with the Kafka behind `connection`.
+pub(crate) async fn plan_folder(
+    connection: &Connection,
+    path: &Path,
+    options: &LoadOptions,
+    wishes: &PlanOptions,
+) -> Result<Planned, Diagnostics> {
+    let mesh = mesh_id(path, options)?;
+    let desired = Desired::read(connection, &mesh).await.map_err(|error| error.diagnostics(&mesh))?;
+    plan_on(connection, path, options, wishes, desired).await
+}
+
+/// The same, with the desired state at hand.
+pub(crate) async fn plan_on(
+    connection: &Connection,
+    path: &Path,
+    options: &LoadOptions,
+    wishes: &PlanOptions,
+    desired: Desired,
+) -> Result<Planned, Diagnostics> {
+    let folder = Folder::read(path, options, &desired)?;
+    let observed = Observed::read(connection, &folder.mesh).await.map_err(|error| error.diagnostics(&folder.mesh.id))?;
+    let plan = plan(&desired, &folder.declared(), &observed, wishes);
+    Ok(Planned { desired, folder, plan })
+}
+
+/// Makes the plan true.
+pub(crate) async fn apply(controller: &mut Controller, planned: &Planned) -> Result<Applied, Diagnostics> {
+    controller.apply(&planned.plan).await.map_err(|error| error.diagnostics(&planned.folder.mesh.id))
+}
+
+/// What a fenced controller will read about the one that took over.
+pub(crate) fn controller_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "localhost".to_owned());
+    format!("{}/{}", host.trim(), std::process::id())
+}
+

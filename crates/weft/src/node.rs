@@ -1,0 +1,240 @@
+//! The node: runs what is desired. The one place where the rooms meet.
+//!
+//! ```text
+//!   __weft.<mesh>.desired ──► run_revision ─┬─► views    every output port answers
+//!                                           ├─► engine   transforms
+//!                                           └─► sources  CSV replays
+//! ```
+//!
+//! A node never runs from its folder (DESIGN §1): it loads the mesh from the files that lie on the topic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use weft_catalog::Desired;
+use weft_connect::{CsvSource, ReplayClock, SourceLimits, SourceOptions};
+use weft_model::kind::{Diagnostic, Diagnostics, Kind};
+use weft_model::load;
+use weft_model::mesh::{Mesh, Replay};
+use weft_model::name::{MeshId, PortId, ProductId};
+use weft_model::product::{Behaviour, Product};
+use weft_stream::config::{EngineOptions, KafkaOptions, ViewsOptions};
+use weft_stream::ir::Program;
+use weft_stream::runtime::Engine;
+use weft_stream::views::Views;
+
+use crate::doors::Running;
+use crate::status::product_state;
+
+/// What a node is started with.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeOptions {
+    /// The Kafka that carries the mesh.
+    pub(crate) bootstrap: String,
+    /// The mesh.
+    pub(crate) mesh: MeshId,
+    /// Where relative file names of sources start.
+    pub(crate) root: PathBuf,
+    /// Caches: state, indexes, unpacked files.
+    pub(crate) data_dir: PathBuf,
+    /// Replay speed in place of the descriptor's.
+    pub(crate) replay: Option<Replay>,
+}
+
+/// A node that runs.
+pub(crate) struct Node {
+    options: NodeOptions,
+    engine: Engine,
+    views: Views,
+    running: Arc<RwLock<Running>>,
+    deployed: Mutex<Deployed>,
+}
+
+/// What was started for which product, to tell a change from none.
+#[derive(Default)]
+struct Deployed {
+    clock: Option<Arc<ReplayClock>>,
+    programs: BTreeMap<ProductId, String>,
+    sources: BTreeMap<ProductId, Product>,
+}
+
+impl Node {
+    /// Opens caches and clients. Nothing runs before the first revision.
+    pub(crate) fn start(options: NodeOptions) -> Result<Self, Diagnostics> {
+        let kafka = KafkaOptions::new(options.bootstrap.clone());
+        let views =
+            Views::start(ViewsOptions::new(kafka.clone(), options.mesh.clone(), options.data_dir.join("views")))
+                .map_err(|error| cannot_start("views", &error))?;
+        let engine = Engine::start(EngineOptions::new(kafka, options.mesh.clone(), options.data_dir.join("state")))
+            .map_err(|error| cannot_start("engine", &error))?;
+        Ok(Self { options, engine, views, running: Arc::default(), deployed: Mutex::default() })
+    }
+
+    /// The views, for the doors.
+    pub(crate) fn views(&self) -> Views {
+        self.views.clone()
+    }
+
+    /// What runs, for the doors and the terminal.
+    pub(crate) fn running(&self) -> Arc<RwLock<Running>> {
+        Arc::clone(&self.running)
+    }
+
+    /// Makes what runs equal to this revision. Again with the same revision: nothing happens.
+    pub(crate) async fn run_revision(&self, desired: &Desired) -> Result<(), Diagnostics> {
+        let mut mesh = load::load(&desired.files(), &desired.load_options())?;
+        if let Some(replay) = self.options.replay {
+            mesh.replay = replay;
+        }
+        let mesh = Arc::new(mesh);
+        let generations = generations(&mesh, desired);
+        {
+            let mut running = self.running.write();
+            running.mesh = Some(Arc::clone(&mesh));
+            running.generations.clone_from(&generations);
+        }
+        self.retire(&mesh).await;
+        // Sources and transforms start at once; views resolve their topics meanwhile.
+        self.transforms(&mesh, desired)?;
+        self.sources(&mesh).await?;
+        self.views.set_ports(mesh, generations).await.map_err(|error| Diagnostics(vec![error.diagnostic()]))
+    }
+
+    fn transforms(&self, mesh: &Arc<Mesh>, desired: &Desired) -> Result<(), Diagnostics> {
+        for (id, record) in &desired.products {
+            let Some(json) = &record.program else { continue };
+            let text = json.to_string();
+            if self.deployed.lock().programs.get(id) == Some(&text) {
+                continue;
+            }
+            let program = Program::from_json(&text).map_err(|error| unreadable_program(id, &error.to_string()))?;
+            let generation = record.ports.values().map(|port| port.generation).max().unwrap_or(1);
+            self.engine
+                .deploy(Arc::clone(mesh), id.clone(), program, generation)
+                .map_err(|error| cannot_start(&format!("product \"{id}\""), &error))?;
+            self.deployed.lock().programs.insert(id.clone(), text);
+        }
+        Ok(())
+    }
+
+    async fn sources(&self, mesh: &Arc<Mesh>) -> Result<(), Diagnostics> {
+        let clock = {
+            let mut deployed = self.deployed.lock();
+            Arc::clone(deployed.clock.get_or_insert_with(|| ReplayClock::for_mesh(mesh)))
+        };
+        for product in mesh.products.values() {
+            if !matches!(product.behaviour, Behaviour::Source(_)) {
+                continue;
+            }
+            if self.deployed.lock().sources.get(&product.id) == Some(product) {
+                continue;
+            }
+            let before = self.running.write().sources.remove(&product.id);
+            if let Some(before) = before {
+                before.stop().await;
+            }
+            let handle = CsvSource::start(SourceOptions {
+                bootstrap: self.options.bootstrap.clone(),
+                client: BTreeMap::new(),
+                mesh: Arc::clone(mesh),
+                product: product.id.clone(),
+                root: self.options.root.clone(),
+                data_dir: self.options.data_dir.join("sources"),
+                clock: Arc::clone(&clock),
+                limits: SourceLimits::default(),
+            })
+            .map_err(|error| Diagnostics(vec![error.diagnostic(&product.id)]))?;
+            self.running.write().sources.insert(product.id.clone(), handle);
+            self.deployed.lock().sources.insert(product.id.clone(), product.clone());
+        }
+        Ok(())
+    }
+
+    /// Stops what the mesh no longer has. Topics and state stay.
+    async fn retire(&self, mesh: &Mesh) {
+        let gone = |id: &ProductId| !mesh.products.contains_key(id);
+        let (programs, sources) = {
+            let mut deployed = self.deployed.lock();
+            let programs: BTreeSet<ProductId> = deployed.programs.keys().filter(|id| gone(id)).cloned().collect();
+            let sources: BTreeSet<ProductId> = deployed.sources.keys().filter(|id| gone(id)).cloned().collect();
+            deployed.programs.retain(|id, _| !programs.contains(id));
+            deployed.sources.retain(|id, _| !sources.contains(id));
+            (programs, sources)
+        };
+        for id in &programs {
+            self.engine.retire(id).await;
+        }
+        for id in &sources {
+            let handle = self.running.write().sources.remove(id);
+            if let Some(handle) = handle {
+                handle.stop().await;
+            }
+        }
+    }
+
+    /// Takes over what the engine says of its products.
+    pub(crate) fn refresh(&self) {
+        let states = self
+            .engine
+            .status()
+            .into_iter()
+            .map(|status| {
+                let state = product_state(&status);
+                (status.product, state)
+            })
+            .collect();
+        self.running.write().engine = states;
+    }
+
+    /// The engine's numbers, for `/metrics`.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Stops in the order of the flow: sources, transforms, views. Everything under way is committed or aborted.
+    pub(crate) async fn shutdown(&self) {
+        let sources = std::mem::take(&mut self.running.write().sources);
+        for source in sources.values() {
+            source.stop().await;
+        }
+        self.engine.shutdown().await;
+        self.views.shutdown().await;
+    }
+}
+
+fn generations(mesh: &Mesh, desired: &Desired) -> BTreeMap<PortId, u32> {
+    let mut generations = BTreeMap::new();
+    for product in mesh.products.values() {
+        let record = desired.products.get(&product.id);
+        for port in &product.outputs {
+            let key = weft_catalog::desired::port_key(port);
+            let generation = record.and_then(|record| record.ports.get(&key)).map_or(1, |port| port.generation);
+            generations.insert(port.id.clone(), generation);
+        }
+    }
+    generations
+}
+
+fn cannot_start(what: &str, error: &dyn std::error::Error) -> Diagnostics {
+    Diagnostics(vec![Diagnostic {
+        kind: Kind::Unavailable,
+        code: "NODE-001",
+        what: format!("could not start {what}"),
+        because: error.to_string(),
+        try_: "`weft doctor` checks what a node needs".to_owned(),
+        place: None,
+    }])
+}
+
+fn unreadable_program(product: &ProductId, because: &str) -> Diagnostics {
+    Diagnostics(vec![Diagnostic {
+        kind: Kind::Corrupt,
+        code: "NODE-002",
+        what: format!("cannot run product \"{product}\""),
+        because: because.to_owned(),
+        try_: "run the version of weft that applied it, or apply the folder again with this one".to_owned(),
+        place: None,
+    }])
+}

@@ -1,0 +1,241 @@
+//! `weft up`: log, desired state, engine and HTTP in one process, and a folder that is applied whenever it changes.
+//!
+//! ```text
+//!   read folder ─► start log ─► apply ─► node, doors ─┬─ revision came ─► node
+//!                                                     ├─ folder changed ─► plan: apply it, or say why not
+//!                                                     ├─ a second went by ─► a line of progress
+//!                                                     └─ Ctrl-C ─► drain; a second one ends at once
+//! ```
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+use weft_catalog::{Connection, Controller, Desired, PlanOptions, watch};
+use weft_gateway::Gateway;
+use weft_log::{FsyncMode, Log, LogHandle};
+use weft_model::kind::{Diagnostic, Diagnostics};
+use weft_model::load::LoadOptions;
+use weft_model::mesh::Replay;
+use weft_wire::env::Env;
+
+use crate::console::Console;
+use crate::control::{self, Planned, apply, plan_on};
+use crate::doors::{Facts, Rows};
+use crate::node::{Node, NodeOptions};
+use crate::report;
+use crate::shutdown::Shutdown;
+use crate::watcher::Watcher;
+
+/// What `weft up` was asked.
+#[derive(Debug, Clone)]
+pub(crate) struct UpOptions {
+    /// The mesh folder.
+    pub(crate) folder: PathBuf,
+    /// Where the log listens, in place of `weft.yaml`.
+    pub(crate) kafka_listen: Option<SocketAddr>,
+    /// Where HTTP listens, in place of `weft.yaml`.
+    pub(crate) http_listen: Option<String>,
+    /// Where data lies; default `.weft` beside `weft.yaml`.
+    pub(crate) data: Option<PathBuf>,
+    /// Durability of the log.
+    pub(crate) fsync: FsyncMode,
+    /// Replay speed, in place of `weft.yaml`.
+    pub(crate) replay: Option<Replay>,
+    /// Overrides of the descriptors.
+    pub(crate) load: LoadOptions,
+}
+
+/// Runs until told to stop.
+pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
+    let started = Instant::now();
+    let folder = absolute(&options.folder);
+    let data = options.data.clone().unwrap_or_else(|| folder.join(".weft"));
+    let data = absolute(&data);
+    // Everything that the descriptors can have wrong is said before anything is opened.
+    let declared = crate::folder::Folder::read(&folder, &options.load, &Desired::default())?;
+    let kafka_listen = match options.kafka_listen {
+        Some(listen) => listen,
+        None => listen_addr(&declared.mesh.listeners.kafka)?,
+    };
+    let http_listen = options.http_listen.clone().unwrap_or_else(|| declared.mesh.listeners.http.clone());
+    let listener = Gateway::bind(&http_listen).await.map_err(|error| Diagnostics::from(*error))?;
+    let http_addr = listener.local_addr().map_err(|error| no_address(&error))?;
+    let log = start_log(&data, kafka_listen, options.fsync).await?;
+    let kafka_addr = log.listen_addr();
+
+    let shutdown = Shutdown::listen()?;
+    let console = Console::new(started);
+    console.listening(&declared.mesh, kafka_addr, http_addr, &data);
+
+    let connection = Connection::new(kafka_addr.to_string());
+    let mesh = declared.mesh.id.clone();
+    let mut controller = Controller::new(connection.clone(), mesh.clone(), &control::controller_name());
+    let node = Arc::new(Node::start(NodeOptions {
+        bootstrap: kafka_addr.to_string(),
+        mesh: mesh.clone(),
+        root: folder.clone(),
+        data_dir: data.clone(),
+        replay: options.replay,
+    })?);
+    let doors = serve(&node, listener)?;
+    let mut desired =
+        first_apply(&connection, &folder, &options.load, &mut controller, &mesh, &console).await?;
+    node.run_revision(&desired).await?;
+
+    let mut revisions = watch(&connection, &mesh);
+    let mut watcher = Watcher::start(&folder)?;
+    let mut tick = tokio::time::interval(Console::INTERVAL);
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.requested() => break,
+            revision = revisions.next() => match revision {
+                Some(Ok(revision)) => {
+                    if revision.revision > desired.revision {
+                        desired = revision;
+                        if let Err(findings) = node.run_revision(&desired).await {
+                            console.findings(&findings);
+                        }
+                    }
+                }
+                Some(Err(error)) => console.findings(&error.diagnostics(&mesh)),
+                None => revisions = watch(&connection, &mesh),
+            },
+            () = watcher.changed() => {
+                let planned = plan_on(&connection, &folder, &options.load, &PlanOptions::default(), desired.clone()).await;
+                match applied(&mut controller, planned).await {
+                    Ok(Some((planned, revision))) => console.applied(&planned.plan, revision),
+                    Ok(None) => {}
+                    Err(findings) => console.refused(&findings, desired.revision),
+                }
+            }
+            _ = tick.tick() => {
+                node.refresh();
+                console.progress(&node.running().read());
+            }
+        }
+    }
+    console.say("draining; Ctrl-C again ends at once");
+    doors.cancel.cancel();
+    node.shutdown().await;
+    doors.ended().await;
+    if let Err(error) = log.shutdown().await {
+        tracing::error!(%error, "the log did not end as it should");
+    }
+    console.say("stopped");
+    Ok(())
+}
+
+/// Applies what was planned, if there is something to apply.
+async fn applied(
+    controller: &mut Controller,
+    planned: Result<Planned, Diagnostics>,
+) -> Result<Option<(Planned, u64)>, Diagnostics> {
+    let planned = planned?;
+    if planned.plan.is_refused() {
+        return Err(planned.plan.diagnostics());
+    }
+    if planned.plan.is_empty() {
+        return Ok(None);
+    }
+    let applied = apply(controller, &planned).await?;
+    Ok(Some((planned, applied.revision)))
+}
+
+/// The first apply of this process. Refused on a mesh that already runs: the old version runs on.
+async fn first_apply(
+    connection: &Connection,
+    folder: &Path,
+    load: &LoadOptions,
+    controller: &mut Controller,
+    mesh: &weft_model::name::MeshId,
+    console: &Console,
+) -> Result<Desired, Diagnostics> {
+    let read = || async { Desired::read(connection, mesh).await.map_err(|error| error.diagnostics(mesh)) };
+    let desired = read().await?;
+    let revision = desired.revision;
+    let planned = plan_on(connection, folder, load, &PlanOptions::default(), desired.clone()).await;
+    match applied(controller, planned).await {
+        Ok(Some((planned, revision))) => {
+            console.applied(&planned.plan, revision);
+            read().await
+        }
+        Ok(None) => Ok(desired),
+        Err(findings) if revision > 0 => {
+            console.refused(&findings, revision);
+            Ok(desired)
+        }
+        Err(findings) => Err(findings),
+    }
+}
+
+/// The doors and how to end them.
+struct Doors {
+    cancel: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Doors {
+    async fn ended(self) {
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the HTTP doors did not end as they should");
+        }
+    }
+}
+
+fn serve(node: &Arc<Node>, listener: tokio::net::TcpListener) -> Result<Doors, Diagnostics> {
+    let cancel = CancellationToken::new();
+    let views = Arc::new(Rows(node.views()));
+    let facts = Arc::new(Facts(node.running()));
+    let metrics = {
+        let node = Arc::clone(node);
+        Arc::new(move |out: &mut String| crate::metrics::write(&node, out))
+    };
+    let gateway = Gateway::new(weft_gateway::Options::default(), views, facts)?.append_metrics(metrics);
+    let token = cancel.clone();
+    let task = tokio::spawn(async move {
+        if let Err(error) = gateway.serve(listener, token).await {
+            report::print(&Diagnostics::from(*error));
+        }
+    });
+    Ok(Doors { cancel, task })
+}
+
+async fn start_log(data: &Path, listen: SocketAddr, fsync: FsyncMode) -> Result<LogHandle, Diagnostics> {
+    let mut options = weft_log::Options::new(data.join("log"));
+    options.listen = listen;
+    options.fsync = fsync;
+    Log::start(options, Env::real()).await.map_err(|error| Diagnostics::from(error.diagnostic()))
+}
+
+fn listen_addr(text: &str) -> Result<SocketAddr, Diagnostics> {
+    text.parse().map_err(|_| {
+        Diagnostics::from(Diagnostic {
+            kind: weft_model::kind::Kind::Invalid,
+            code: "NODE-004",
+            what: format!("cannot listen on \"{text}\""),
+            because: "it is not an address and a port".to_owned(),
+            try_: "write it as 127.0.0.1:9092; port 0 takes any free one".to_owned(),
+            place: None,
+        })
+    })
+}
+
+fn no_address(error: &std::io::Error) -> Diagnostics {
+    Diagnostics::from(Diagnostic {
+        kind: weft_model::kind::Kind::Unavailable,
+        code: "NODE-004",
+        what: "could not listen for HTTP".to_owned(),
+        because: error.to_string(),
+        try_: "name another address with --http-listen".to_owned(),
+        place: None,
+    })
+}
+
+/// The path from the root, so that a later change of directory does not matter; as it is if that cannot be found out.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
