@@ -66,6 +66,7 @@ fn report_cycle(products: &Products, cycle: &[&ProductId], findings: &mut Findin
 pub(crate) fn topics(products: &Products, findings: &mut Findings) {
     let mut seen: BTreeMap<&str, (String, &Place)> = BTreeMap::new();
     for resolved in products.values() {
+        let mut illegal = false;
         for (port, at) in resolved.product.outputs.iter().zip(&resolved.output_places) {
             let topic = port.topic.as_str();
             if let Some((other, other_at)) = seen.get(topic) {
@@ -89,6 +90,10 @@ pub(crate) fn topics(products: &Products, findings: &mut Findings) {
             } else {
                 continue;
             };
+            if illegal {
+                continue; // the same reason once more, most likely
+            }
+            illegal = true;
             findings.add(
                 "MODEL-034",
                 at.clone(),

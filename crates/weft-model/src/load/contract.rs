@@ -139,10 +139,12 @@ fn table(file: &str, root: &Node, findings: &mut Findings) -> Option<Table> {
     }
     let ours = custom::custom(file, object, &["kind", "eventTime", "eventTimeOffsetMs"], findings);
     let kind = custom::word(file, &ours, "kind", &KINDS, findings).unwrap_or(PortKind::Append);
-    let (schema, docs) = columns(file, object, findings);
+    let Columns { schema, docs, unknown } = columns(file, object, findings);
     let key = key(file, object, kind, &schema, findings);
     let event_time = custom::text(file, &ours, "eventTime", findings).map(str::to_owned);
-    if let Some(name) = &event_time {
+    if let Some(name) = &event_time
+        && !unknown.contains(name)
+    {
         let line = ours.get("eventTime").map_or(object.line, |node| node.line);
         check_event_time(file, line, name, &schema, findings);
     }
@@ -161,9 +163,18 @@ fn table(file: &str, root: &Node, findings: &mut Findings) -> Option<Table> {
     Some(Table { physical_name, kind, schema, docs, key, event_time, event_time_offset_ms: offset.unwrap_or(0) })
 }
 
-fn columns(file: &str, object: &Node, findings: &mut Findings) -> (Schema, BTreeMap<String, String>) {
+/// The properties of a contract's object.
+struct Columns {
+    schema: Schema,
+    docs: BTreeMap<String, String>,
+    /// Columns whose type is unknown and stands as text in the schema; that has been reported.
+    unknown: Vec<String>,
+}
+
+fn columns(file: &str, object: &Node, findings: &mut Findings) -> Columns {
     let mut columns: Vec<Column> = Vec::new();
     let mut docs = BTreeMap::new();
+    let mut unknown = Vec::new();
     let properties = object.get("properties").map(Node::items).unwrap_or_default();
     if properties.is_empty() {
         findings.add(
@@ -187,6 +198,10 @@ fn columns(file: &str, object: &Node, findings: &mut Findings) -> (Schema, BTree
             continue;
         }
         let column_type = column_type(file, name, property, findings);
+        if column_type.is_none() {
+            unknown.push(name.to_owned());
+        }
+        let column_type = column_type.unwrap_or(ColumnType::String);
         let required = property.get("required").and_then(Node::bool).unwrap_or(false);
         columns.push(Column { name: name.to_owned(), column_type, nullable: !required });
         let unit = custom::custom(file, property, &["unit"], findings);
@@ -200,11 +215,12 @@ fn columns(file: &str, object: &Node, findings: &mut Findings) -> (Schema, BTree
             docs.insert(name.to_owned(), doc);
         }
     }
-    (Schema { columns }, docs)
+    Columns { schema: Schema { columns }, docs, unknown }
 }
 
-/// Maps ODCS `logicalType` and `physicalType` to a column type; reports what Weft does not carry.
-fn column_type(file: &str, column: &str, property: &Node, findings: &mut Findings) -> ColumnType {
+/// Maps ODCS `logicalType` and `physicalType` to a column type; reports what Weft does not carry. `None` where the
+/// standard knows no such type.
+fn column_type(file: &str, column: &str, property: &Node, findings: &mut Findings) -> Option<ColumnType> {
     let logical = property.get("logicalType").and_then(Node::text);
     let physical_node = property.get("physicalType");
     let physical = physical_node.and_then(Node::text).unwrap_or_default().to_ascii_lowercase();
@@ -220,7 +236,7 @@ fn column_type(file: &str, column: &str, property: &Node, findings: &mut Finding
         );
     };
     let line = property.get("logicalType").map_or(property.line, |node| node.line);
-    match logical {
+    let column_type = match logical {
         Some("string") if matches!(physical.as_str(), "bytes" | "binary" | "varbinary") => ColumnType::Bytes,
         Some("string") => ColumnType::String,
         Some("boolean") => ColumnType::Boolean,
@@ -244,6 +260,7 @@ fn column_type(file: &str, column: &str, property: &Node, findings: &mut Finding
         },
         Some("date") => ColumnType::Date,
         Some("timestamp") => ColumnType::Timestamp,
+        Some(other) if !matches!(other, "time" | "object" | "array") => return None, // refused by the standard already
         Some(other) => {
             refuse(
                 line,
@@ -260,7 +277,8 @@ fn column_type(file: &str, column: &str, property: &Node, findings: &mut Finding
             );
             ColumnType::String
         }
-    }
+    };
+    Some(column_type)
 }
 
 /// `decimal(12,2)`; `None` if the physical type is no decimal.
@@ -353,7 +371,7 @@ fn marked(file: &str, object: &Node, flag: &str, position: &str, findings: &mut 
                 "MODEL-025",
                 place(file, *line),
                 format!("position of key column \"{name}\" is wrong"),
-                format!("`{position}` is {at}; the {} key columns count 1, 2, … without gaps, and the order decides the key's bytes", found.len()),
+                format!("`{position}` is {at}; of {} key column(s) they count 1, 2, … without gaps, and the order decides the key's bytes", found.len()),
                 format!("write `{position}: {}`", index + 1),
             );
             break;

@@ -33,6 +33,11 @@ impl Findings {
         self.0.push(diagnostic);
     }
 
+    /// Has anything been found in this file?
+    pub(crate) fn has(&self, file: &str) -> bool {
+        self.0.iter().any(|finding| finding.place.as_ref().is_some_and(|place| place.file == file))
+    }
+
     /// `Ok` if nothing was found, else everything, sorted; beyond the bound only the count.
     pub(crate) fn finish(self) -> Result<(), Diagnostics> {
         let mut findings = self.0;

@@ -77,6 +77,7 @@ fn topic_prefix(top: &strict::Fields<'_>, findings: &mut Findings) -> String {
             ),
             "write something like `acme.`",
         );
+        return String::new();
     }
     prefix.to_owned()
 }

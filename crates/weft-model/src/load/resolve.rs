@@ -143,7 +143,7 @@ fn outputs(
 ) -> Option<Resolved> {
     let mut outputs: Vec<OutputPort> = Vec::new();
     let mut output_places = Vec::new();
-    if raw.outputs.is_empty() {
+    if raw.outputs.is_empty() && !findings.has(&raw.file) {
         findings.add(
             "MODEL-007",
             place(&raw.file, raw.line),
@@ -557,7 +557,7 @@ impl Known<'_> {
     fn is_broken(&self, port: &PortId) -> bool {
         let declared = self.raws.get(&port.product).is_some_and(|raw| {
             let resolved = self.ports.keys().any(|known| known.product == port.product && known.port == port.port);
-            !resolved && raw.outputs.iter().any(|output| output.name == port.port)
+            !resolved && (raw.outputs.is_empty() || raw.outputs.iter().any(|output| output.name == port.port))
         });
         declared || self.layout.products.get(&port.product).is_some_and(|files| files.broken)
     }

@@ -66,8 +66,10 @@ pub(crate) fn read(file: &str, root: &Node, ports: &[PortName], findings: &mut F
 fn port(top: &strict::Fields<'_>, ports: &[PortName], findings: &mut Findings) -> Option<PortName> {
     let names: Vec<&str> = ports.iter().map(PortName::as_str).collect();
     let Some(text) = top.text("port", findings) else {
-        if let [port] = ports {
-            return Some(port.clone());
+        match ports {
+            [port] => return Some(port.clone()),
+            [] => return None, // that the product has no port has been reported
+            _ => {}
         }
         findings.add(
             "MODEL-037",
@@ -131,21 +133,22 @@ pub(crate) fn check_columns(source: &RawSource, schema: &Schema, findings: &mut 
             wanted.push((minutes, ColumnType::Int64));
         }
         for (name, column_type) in wanted {
-            let because = match schema.column(name) {
+            let needed = crate::contract::type_name(column_type);
+            let (because, try_) = match schema.column(name) {
                 Some(column) if column.column_type == column_type => continue,
-                Some(column) => format!(
-                    "the contract says {}, `derive` needs {}",
-                    crate::contract::type_name(column.column_type),
-                    crate::contract::type_name(column_type)
-                ),
-                None => "the contract of the port has no such column".to_owned(),
+                Some(column) => {
+                    let found = crate::contract::type_name(column.column_type);
+                    let because = format!("the contract says {found}, `derive` needs {needed}");
+                    (because, format!("name a column of type {needed}"))
+                }
+                None => ("the contract of the port has no such column".to_owned(), near::suggest(name, &known)),
             };
             findings.add(
                 "MODEL-037",
                 place(&source.file, line),
                 format!("`derive` names column \"{name}\", which it cannot use"),
                 because,
-                near::suggest(name, &known),
+                try_,
             );
         }
         let twice = source.spec.derive[..index].iter().any(|before| before.name == derived.name);

@@ -140,6 +140,10 @@ fn report(
             let known = known_keys(&schema.json, error.schema_path().as_str());
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             for key in unexpected {
+                // `unevaluatedProperties` also names keys it knows, where a value elsewhere in the object is wrong.
+                if known.contains(&key.as_str()) {
+                    continue;
+                }
                 let line = node.entry(key).map_or(node.line, |entry| entry.line);
                 let try_ = near::near_miss(key, known.iter().copied()).map_or_else(
                     || "remove it, or put what is yours into `customProperties`".to_owned(),

@@ -23,16 +23,14 @@ use super::findings::{Findings, place};
 use super::{Files, layout, near, strict};
 use crate::json;
 use crate::mesh::Mesh;
-use crate::name::ProductId;
 use crate::product::{OutputPort, PortKind, Product};
 use crate::schema::Column;
 use crate::tests::{ExpectedRow, GivenRow, ProductTest};
 use crate::yaml::{Node, Value};
 
 /// Reads every test file of a product.
-pub(crate) fn read_all(files: &Files, mesh: &Mesh, id: &ProductId, findings: &mut Findings) -> Vec<ProductTest> {
-    let Some(product) = mesh.products.get(id) else { return Vec::new() };
-    let folder = format!("domains/{}/{}/tests/", id.domain, id.product);
+pub(crate) fn read_all(files: &Files, mesh: &Mesh, product: &Product, findings: &mut Findings) -> Vec<ProductTest> {
+    let folder = format!("domains/{}/{}/tests/", product.id.domain, product.id.product);
     let mut tests = Vec::new();
     for (path, text) in files.0.range(folder.clone()..) {
         if !path.starts_with(&folder) {

@@ -32,6 +32,7 @@ fn sql_that_computes_other_columns_than_the_contract() {
         error: SQL for port "sales.big.orders@1" computes column "total", which no contract describes
           because  contract "sales.big.orders" has no property of that name
           try      add it to the contract's `properties`, or drop it from the SELECT
-          code     MODEL-040 · weft explain MODEL-040"#]].assert_eq(&text.join("\n"));
+          code     MODEL-040 · weft explain MODEL-040"#]]
+    .assert_eq(&text.join("\n"));
     assert_eq!(check_sql_schema(port, &port.schema), []);
 }

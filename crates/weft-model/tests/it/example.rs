@@ -75,7 +75,7 @@ fn every_transform_has_tests() {
     let (files, mesh) = example();
     for product in mesh.products.values() {
         if matches!(product.behaviour, Behaviour::Transform { .. }) {
-            let tests = product_tests(&files, &mesh, &product.id).unwrap_or_else(|error| panic!("{error}"));
+            let tests = product_tests(&files, product, &mesh).unwrap_or_else(|error| panic!("{error}"));
             assert!(!tests.is_empty(), "{} has no tests", product.id);
         }
     }

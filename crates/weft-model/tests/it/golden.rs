@@ -29,32 +29,46 @@ fn check(name: &str, product: &str, contract: &str, expected: Expect) {
 
 #[test]
 fn odps_1_1_with_odcs_3_1() {
-    check("orders-enriched", PRODUCT_1_1, CONTRACT_3_1, expect![[r#"
+    check(
+        "orders-enriched",
+        PRODUCT_1_1,
+        CONTRACT_3_1,
+        expect![[r#"
         MODEL-027 line 24: port "http-query" is encoded in a way that Weft does not speak yet
         MODEL-027 line 24: port "kafka" is encoded in a way that Weft does not speak yet
         MODEL-038 line 42: the contract names another topic than its port has
         MODEL-030 line 18: input port "orders" reads a port that does not exist
         MODEL-030 line 21: input port "customers" reads a port that does not exist
         MODEL-028 line 23: port "kafka" adopts a topic without saying how many partitions it has
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn odps_1_0_with_odcs_3_2() {
-    check("orders-enriched", PRODUCT_1_0, CONTRACT_3_2, expect![[r#"
+    check(
+        "orders-enriched",
+        PRODUCT_1_0,
+        CONTRACT_3_2,
+        expect![[r#"
         MODEL-027 line 24: port "http-query" is encoded in a way that Weft does not speak yet
         MODEL-027 line 24: port "kafka" is encoded in a way that Weft does not speak yet
         MODEL-038 line 42: the contract names another topic than its port has
         MODEL-030 line 17: input port "orders" reads a port that does not exist
         MODEL-030 line 20: input port "customers" reads a port that does not exist
         MODEL-028 line 22: port "kafka" adopts a topic without saying how many partitions it has
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_product_of_a_newer_standard_is_not_valid_by_the_older_one() {
     let product = PRODUCT_1_1.replace("apiVersion: v1.1.0", "apiVersion: v1.0.0");
-    check("orders-enriched", &product, CONTRACT_3_1, expect![[r#"
+    check(
+        "orders-enriched",
+        &product,
+        CONTRACT_3_1,
+        expect![[r#"
         MODEL-027 line 24: port "http-query" is encoded in a way that Weft does not speak yet
         MODEL-027 line 24: port "kafka" is encoded in a way that Weft does not speak yet
         MODEL-038 line 42: the contract names another topic than its port has
@@ -62,24 +76,34 @@ fn a_product_of_a_newer_standard_is_not_valid_by_the_older_one() {
         MODEL-030 line 18: input port "orders" reads a port that does not exist
         MODEL-030 line 21: input port "customers" reads a port that does not exist
         MODEL-028 line 23: port "kafka" adopts a topic without saying how many partitions it has
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_model_product() {
-    check("fraud-model", FRAUD, FRAUD_CONTRACT, expect![[r#"
+    check(
+        "fraud-model",
+        FRAUD,
+        FRAUD_CONTRACT,
+        expect![[r#"
         MODEL-038 line 34: the contract names another topic than its port has
         MODEL-038 line 34: the contract names another topic than its port has
         MODEL-038 line 34: the contract names another topic than its port has
         MODEL-013 line 8: `domain` is not the name of the domain's folder
         MODEL-030 line 12: input port "transactions" reads a port that does not exist
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn odcs_3_0_2_has_its_own_schema() {
     let contract = CONTRACT_3_1.replace("apiVersion: v3.1.0", "apiVersion: v3.0.2");
-    check("orders-enriched", PRODUCT_1_1, &contract, expect![[r#"
+    check(
+        "orders-enriched",
+        PRODUCT_1_1,
+        &contract,
+        expect![[r#"
         MODEL-027 line 24: port "http-query" is encoded in a way that Weft does not speak yet
         MODEL-027 line 24: port "kafka" is encoded in a way that Weft does not speak yet
         MODEL-005 line 40: unknown key "id" in "schema[0]"
@@ -97,27 +121,26 @@ fn odcs_3_0_2_has_its_own_schema() {
         MODEL-030 line 18: input port "orders" reads a port that does not exist
         MODEL-030 line 21: input port "customers" reads a port that does not exist
         MODEL-028 line 23: port "kafka" adopts a topic without saying how many partitions it has
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn odcs_3_2_is_accepted_if_either_copy_accepts_it() {
     // The strict copy knows no such id; the loose one does.
-    let contract = CONTRACT_3_2.replace("id: order_enriched", "id: order.enriched");
-    assert!(contract.contains("order.enriched"));
-    check("orders-enriched", PRODUCT_1_1, &contract, expect![[r#"
-        MODEL-027 line 24: port "http-query" is encoded in a way that Weft does not speak yet
-        MODEL-027 line 24: port "kafka" is encoded in a way that Weft does not speak yet
-        MODEL-005 line 40: unknown key "id" in "schema[0]"
-        MODEL-010 line 40: "schema[0].id" is not valid ODCS
-        MODEL-005 line 41: unknown key "name" in "schema[0]"
-        MODEL-038 line 42: the contract names another topic than its port has
-        MODEL-005 line 43: unknown key "physicalType" in "schema[0]"
-        MODEL-005 line 45: unknown key "businessName" in "schema[0]"
-        MODEL-005 line 46: unknown key "description" in "schema[0]"
-        MODEL-005 line 48: unknown key "authoritativeDefinitions" in "schema[0]"
-        MODEL-030 line 18: input port "orders" reads a port that does not exist
-        MODEL-030 line 21: input port "customers" reads a port that does not exist
-        MODEL-028 line 23: port "kafka" adopts a topic without saying how many partitions it has
-    "#]]);
+    let contract = CONTRACT_3_2.replace("id: order_enriched", "id: order:enriched");
+    assert!(contract.contains("order:enriched"));
+    check(
+        "orders-enriched",
+        PRODUCT_1_1,
+        &contract,
+        expect![[r#"
+            MODEL-027 line 24: port "http-query" is encoded in a way that Weft does not speak yet
+            MODEL-027 line 24: port "kafka" is encoded in a way that Weft does not speak yet
+            MODEL-038 line 42: the contract names another topic than its port has
+            MODEL-030 line 18: input port "orders" reads a port that does not exist
+            MODEL-030 line 21: input port "customers" reads a port that does not exist
+            MODEL-028 line 23: port "kafka" adopts a topic without saying how many partitions it has
+        "#]],
+    );
 }

@@ -34,7 +34,7 @@ fn read(text: &str) -> ProductTest {
     let mut files = shop();
     files.0.insert(FILE.to_owned(), text.to_owned());
     let mesh = load_files(&files).unwrap_or_else(|findings| panic!("{findings}"));
-    product_tests(&files, &mesh, &big()).unwrap().remove(0)
+    product_tests(&files, &mesh.products[&big()], &mesh).unwrap().remove(0)
 }
 
 #[test]
@@ -54,8 +54,12 @@ fn rows_are_typed_in_contract_order() {
                 ),
                 Complete,
             ],
-        }"#]].assert_eq(&format!("{:#?}", test.given));
-    expect![[r#"{"orders": [ExpectedRow { line: 13, columns: {"amount": String("100.01"), "order_id": String("b")} }]}"#]].assert_eq(&format!("{:?}", test.expect));
+        }"#]]
+    .assert_eq(&format!("{:#?}", test.given));
+    expect![[
+        r#"{"orders": [ExpectedRow { line: 13, columns: {"amount": String("100.01"), "order_id": String("b")} }]}"#
+    ]]
+    .assert_eq(&format!("{:?}", test.expect));
 }
 
 #[test]
@@ -76,55 +80,90 @@ fn check_wrong(from: &str, to: &str, expected: Expect) {
 
 #[test]
 fn a_slip_in_a_test_is_found_without_running_it() {
-    check_wrong("amount: 99.99", "amuont: 99.99", expect![[r#"
+    check_wrong(
+        "amount: 99.99",
+        "amuont: 99.99",
+        expect![[r#"
         error: the row has an unknown column "amuont"
           at       domains/sales/big/tests/big.yaml:7
           because  tests of product "sales.big" name its ports and their columns
           try      did you mean "amount"?
-          code     MODEL-050 · weft explain MODEL-050"#]]);
-    check_wrong("amount: 99.99", "amount: 99.999", expect![[r#"
+          code     MODEL-050 · weft explain MODEL-050"#]],
+    );
+    check_wrong(
+        "amount: 99.99",
+        "amount: 99.999",
+        expect![[r#"
         error: column "amount" of the row has a value of the wrong type: 99.999 does not fit decimal(12,2)
           at       domains/sales/big/tests/big.yaml:7
           because  tests of product "sales.big" name its ports and their columns
           try      write a value of the contract's type
-          code     MODEL-050 · weft explain MODEL-050"#]]);
-    check_wrong("order_id: a, ", "", expect![[r#"
+          code     MODEL-050 · weft explain MODEL-050"#]],
+    );
+    check_wrong(
+        "order_id: a, ",
+        "",
+        expect![[r#"
         error: the row has no value for column "order_id"
           at       domains/sales/big/tests/big.yaml:7
           because  tests of product "sales.big" name its ports and their columns
           try      the contract says `required: true`: add it to the row or to `defaults`
-          code     MODEL-050 · weft explain MODEL-050"#]]);
-    check_wrong("order_id: a, ", "order_id: 1, ", expect![[r#"
+          code     MODEL-050 · weft explain MODEL-050"#]],
+    );
+    check_wrong(
+        "order_id: a, ",
+        "order_id: 1, ",
+        expect![[r#"
         error: column "order_id" of the row has a value of the wrong type: 1 is not a string
           at       domains/sales/big/tests/big.yaml:7
           because  tests of product "sales.big" name its ports and their columns
           try      write a value of the contract's type
-          code     MODEL-050 · weft explain MODEL-050"#]]);
-    check_wrong("progress: 2013-01-01T12:00:00Z", "progress: noon", expect![[r#"
+          code     MODEL-050 · weft explain MODEL-050"#]],
+    );
+    check_wrong(
+        "progress: 2013-01-01T12:00:00Z",
+        "progress: noon",
+        expect![[r#"
         error: "progress" has a value of the wrong type
           at       domains/sales/big/tests/big.yaml:9
           because  it is text "noon", expected a timestamp such as 2013-01-01T12:00:00Z
           try      write a timestamp such as 2013-01-01T12:00:00Z
-          code     MODEL-006 · weft explain MODEL-006"#]]);
-    check_wrong("progress: 2013-01-01T12:00:00Z", "delete: { order_id: a }", expect![[r#"
+          code     MODEL-006 · weft explain MODEL-006"#]],
+    );
+    check_wrong(
+        "progress: 2013-01-01T12:00:00Z",
+        "delete: { order_id: a }",
+        expect![[r#"
         error: the test deletes from a stream
           at       domains/sales/big/tests/big.yaml:9
           because  tests of product "sales.big" name its ports and their columns
           try      only tables (`kind: upsert`) know deletes
-          code     MODEL-050 · weft explain MODEL-050"#]]);
-    check_wrong("    given:\n      orders:", "    given:\n      order:", expect![[r#"
+          code     MODEL-050 · weft explain MODEL-050"#]],
+    );
+    check_wrong(
+        "    given:\n      orders:",
+        "    given:\n      order:",
+        expect![[r#"
         error: the test gives rows to input "order", which the product does not have
           at       domains/sales/big/tests/big.yaml:6
           because  tests of product "sales.big" name its ports and their columns
           try      did you mean "orders"?
-          code     MODEL-050 · weft explain MODEL-050"#]]);
-    check_wrong("    expect:\n      orders:", "    expect:\n      big:", expect![[r#"
+          code     MODEL-050 · weft explain MODEL-050"#]],
+    );
+    check_wrong(
+        "    expect:\n      orders:",
+        "    expect:\n      big:",
+        expect![[r#"
         error: the test expects rows of port "big", which the product does not have
           at       domains/sales/big/tests/big.yaml:12
           because  tests of product "sales.big" name its ports and their columns
           try      known here: orders, errors, late
-          code     MODEL-050 · weft explain MODEL-050"#]]);
-    check_wrong("    expect:", "    expected:", expect![[r#"
+          code     MODEL-050 · weft explain MODEL-050"#]],
+    );
+    check_wrong(
+        "    expect:",
+        "    expected:",
+        expect![[r#"
         error: a test lacks key "expect"
           at       domains/sales/big/tests/big.yaml:4
           because  it is required
@@ -135,7 +174,8 @@ fn a_slip_in_a_test_is_found_without_running_it() {
           at       domains/sales/big/tests/big.yaml:11
           because  a test has the keys name, given, expect
           try      did you mean "expect"?
-          code     MODEL-005 · weft explain MODEL-005"#]]);
+          code     MODEL-005 · weft explain MODEL-005"#]],
+    );
 }
 
 #[track_caller]
@@ -168,15 +208,24 @@ fn a_vague_expectation_leaves_a_precise_one_its_row() {
 #[test]
 fn a_table_is_compared_by_its_last_rows() {
     check_diff("        - { order_id: a, amount: 2 }\n", &[A, A_LATER], true, expect!["same"]);
-    check_diff("        - { order_id: a, amount: 2 }\n", &[A, A_LATER], false, expect![[r#"
+    check_diff(
+        "        - { order_id: a, amount: 2 }\n",
+        &[A, A_LATER],
+        false,
+        expect![[r#"
         port "orders": 1 rows expected, 2 came, 1 agree
           + not expected: {"order_id":"a","amount":"1.00","ordered_at":"2013-01-01T11:00:00.000Z"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_difference_shows_the_row_that_was_probably_meant() {
-    check_diff("        - { order_id: a, amount: 3 }\n        - { order_id: c }\n", &[A, B], false, expect![[r#"
+    check_diff(
+        "        - { order_id: a, amount: 3 }\n        - { order_id: c }\n",
+        &[A, B],
+        false,
+        expect![[r#"
         port "orders": 2 rows expected, 2 came, 0 agree
           row at line 13
             - amount: "3.00"
@@ -184,9 +233,15 @@ fn a_difference_shows_the_row_that_was_probably_meant() {
               order_id: "a"
           - row at line 14: {"order_id":"c"}
           + not expected: {"order_id":"b","amount":null,"ordered_at":"2013-01-01T11:00:00.000Z"}
-    "#]]);
-    check_diff("        - { order_id: b, amount: 0 }\n", &[], false, expect![[r#"
+    "#]],
+    );
+    check_diff(
+        "        - { order_id: b, amount: 0 }\n",
+        &[],
+        false,
+        expect![[r#"
         port "orders": 1 rows expected, 0 came, 0 agree
           - row at line 13: {"amount":"0.00","order_id":"b"}
-    "#]]);
+    "#]],
+    );
 }
