@@ -31,10 +31,6 @@ impl Batch {
         self.meta.len()
     }
 
-    pub(crate) fn slice(&self, from: usize, rows: usize) -> Self {
-        Self { columns: self.columns.slice(from, rows), meta: self.meta[from..from + rows].to_vec() }
-    }
-
     /// The rows for which `keep` is true.
     pub(crate) fn filter(&self, keep: &arrow::array::BooleanArray) -> Self {
         let columns = filter_record_batch(&self.columns, keep).expect("one flag per row");

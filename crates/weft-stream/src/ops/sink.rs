@@ -12,7 +12,6 @@ pub(crate) struct Sink {
     pub(crate) destination: usize,
     pub(crate) key: Vec<usize>,
     pub(crate) event_time: Option<(usize, i64)>,
-    pub(crate) behind_ms: Option<i64>,
     pub(crate) encoder: Encoder,
 }
 

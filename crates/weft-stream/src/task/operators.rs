@@ -99,7 +99,7 @@ pub(super) fn build(program: &Program, sub: &SubTopology) -> Result<Vec<Op>, Tas
                     *store,
                 )))
             }
-            OperatorKind::Sink { destination, value, key, event_time, event_time_offset_ms, behind_ms } => {
+            OperatorKind::Sink { destination, value, key, event_time, event_time_offset_ms, .. } => {
                 let columns = &program.destinations[*destination].columns.columns;
                 let names = columns.iter().map(|column| column.name.as_str());
                 Op::Sink(Sink {
@@ -107,7 +107,6 @@ pub(super) fn build(program: &Program, sub: &SubTopology) -> Result<Vec<Op>, Tas
                     key: key.clone(),
                     event_time: event_time.map(|at| (at, *event_time_offset_ms)),
                     encoder: Encoder::new(names.zip(value.iter().copied())),
-                    behind_ms: *behind_ms,
                 })
             }
         });
