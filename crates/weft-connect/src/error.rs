@@ -124,7 +124,8 @@ impl SourceError {
                 if source.kind() == std::io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Unavailable },
                 "SRC-002",
                 reading("cannot read"),
-                "check `file` in source.yaml: it is relative to the folder of weft.yaml; then start the node again".to_owned(),
+                "check `file` in source.yaml: it is relative to the folder of weft.yaml; then start the node again"
+                    .to_owned(),
             ),
             Self::Archive { .. } => (
                 Kind::Corrupt,
@@ -136,7 +137,8 @@ impl SourceError {
                 Kind::Invalid,
                 "SRC-004",
                 reading("cannot read"),
-                "make the header row and the columns of the contract agree, or derive the column in source.yaml".to_owned(),
+                "make the header row and the columns of the contract agree, or derive the column in source.yaml"
+                    .to_owned(),
             ),
             Self::FileChanged { .. } => (Kind::Invalid, "SRC-005", reading("cannot resume"), restart),
             Self::ReplayChanged { .. } => (
@@ -179,7 +181,8 @@ impl SourceError {
                 Kind::Unavailable,
                 "SRC-012",
                 reading("cannot unpack"),
-                "make room or permission in the data directory, or unpack the file by hand and name the .csv".to_owned(),
+                "make room or permission in the data directory, or unpack the file by hand and name the .csv"
+                    .to_owned(),
             ),
         };
         let place = match self {

@@ -148,20 +148,19 @@ impl Feed for Follow {
             return Ok(Due::Row(None));
         }
         let path = &self.path;
-        let found = self
-            .scanner
-            .next_record(true)
-            .map_err(|source| SourceError::File { path: path.clone(), source })?
-            .map(|record| {
-                self.record.clear();
-                self.record.extend_from_slice(record.bytes);
-                Found {
-                    line: record.line,
-                    next_byte: record.next_offset,
-                    next_line: record.next_line,
-                    too_long: record.too_long,
-                }
-            });
+        let found =
+            self.scanner.next_record(true).map_err(|source| SourceError::File { path: path.clone(), source })?.map(
+                |record| {
+                    self.record.clear();
+                    self.record.extend_from_slice(record.bytes);
+                    Found {
+                        line: record.line,
+                        next_byte: record.next_offset,
+                        next_line: record.next_line,
+                        too_long: record.too_long,
+                    }
+                },
+            );
         self.found = found;
         Ok(if found.is_some() { Due::Row(None) } else { Due::Nothing })
     }
@@ -175,7 +174,9 @@ impl Feed for Follow {
             line: found.line,
             shift_ms: 0,
             watermark: None,
-            fault: found.too_long.then(|| "the record is longer than `record_bytes_max`, or a quote in it never closes".to_owned()),
+            fault: found
+                .too_long
+                .then(|| "the record is longer than `record_bytes_max`, or a quote in it never closes".to_owned()),
         })
     }
 

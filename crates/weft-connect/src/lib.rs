@@ -18,17 +18,17 @@
 //!
 //! Start reading in `service.rs`; `csv` knows files and rows, `kafka` knows the broker.
 
-pub mod config;
-pub mod error;
-pub mod handle;
 pub mod clock;
+pub mod config;
+mod csv;
+pub mod error;
+mod follow;
+pub mod handle;
+mod kafka;
+mod position;
+mod replay;
 mod service;
 mod session;
-mod replay;
-mod follow;
-mod csv;
-mod position;
-mod kafka;
 
 pub use clock::ReplayClock;
 pub use config::{SourceLimits, SourceOptions};

@@ -88,9 +88,9 @@ impl Replay {
             ReplayMode::Loop if !has_event_time => {
                 return Err(spec("mode `loop` shifts the event time each round, and the port has none"));
             }
-            ReplayMode::Loop => {
-                index.span_ms().ok_or_else(|| spec("mode `loop` has nothing to repeat: no row has a readable event time"))?
-            }
+            ReplayMode::Loop => index
+                .span_ms()
+                .ok_or_else(|| spec("mode `loop` has nothing to repeat: no row has a readable event time"))?,
             ReplayMode::Once | ReplayMode::Follow => 0,
         };
         let plain = file.plain.try_clone().map_err(|source| SourceError::File { path: file.path.clone(), source })?;
@@ -159,7 +159,9 @@ impl Feed for Replay {
             line: u64::from(entry.line),
             shift_ms,
             watermark: entry.delayed().then(|| entry.emit_ms().unwrap_or(WATERMARK_NONE).saturating_add(shift_ms)),
-            fault: entry.too_long().then(|| "the record is longer than `record_bytes_max`, or a quote in it never closes".to_owned()),
+            fault: entry
+                .too_long()
+                .then(|| "the record is longer than `record_bytes_max`, or a quote in it never closes".to_owned()),
         })
     }
 

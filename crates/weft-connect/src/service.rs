@@ -104,7 +104,9 @@ impl Job {
             .ok_or_else(|| spec_error(format!("the product has no output port \"{}\"", spec.port)))?;
         let builtin = |role: PortRole| {
             let found = product.outputs.iter().find(|port| port.role == role);
-            found.map(|port| port.topic.clone()).ok_or_else(|| spec_error("the product lacks its built-in ports".to_owned()))
+            found
+                .map(|port| port.topic.clone())
+                .ok_or_else(|| spec_error("the product lacks its built-in ports".to_owned()))
         };
         let id = &options.mesh.id;
         Ok(Self {
@@ -188,17 +190,9 @@ impl Job {
             return Ok(Some((layout, Box::new(follow))));
         }
         let file = CsvFile::open(&path, data_dir, product)?;
-        let built =
-            Index::build(&file, &self.spec, &self.port, limits.record_bytes_max, &|| shared.stopping())?;
+        let built = Index::build(&file, &self.spec, &self.port, limits.record_bytes_max, &|| shared.stopping())?;
         let Some((layout, index)) = built else { return Ok(None) };
-        let replay = Replay::new(
-            file,
-            self.spec.file.clone(),
-            index,
-            self.spec.mode,
-            layout.has_event_time(),
-            digest,
-        )?;
+        let replay = Replay::new(file, self.spec.file.clone(), index, self.spec.mode, layout.has_event_time(), digest)?;
         Ok(Some((layout, Box::new(replay))))
     }
 

@@ -43,7 +43,10 @@ pub(crate) struct Session<'a> {
 
 /// What one attempt at a transaction came to.
 enum Step {
-    Committed { sent: u64, ended: bool },
+    Committed {
+        sent: u64,
+        ended: bool,
+    },
     /// No row was due and there was nothing else to say; ask again after this time.
     Nothing(Duration),
 }
@@ -111,7 +114,8 @@ impl<'a> Session<'a> {
         let options = &job.options;
         let timeout = ms(options.limits.broker_timeout_ms);
         let topic = &job.topics.sources;
-        let found = read_last(&options.bootstrap, &options.client, topic, &owner_key(job), &Until::VisibleEnd, timeout)?;
+        let found =
+            read_last(&options.bootstrap, &options.client, topic, &owner_key(job), &Until::VisibleEnd, timeout)?;
         Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
@@ -221,7 +225,14 @@ impl<'a> Session<'a> {
             let bad = match encoded {
                 Err(bad) => Some(bad),
                 Ok(row) => {
-                    match sink.send(Slot::Rows, row.partition, row.key.as_deref(), row.value, Some(row.event_ms), header) {
+                    match sink.send(
+                        Slot::Rows,
+                        row.partition,
+                        row.key.as_deref(),
+                        row.value,
+                        Some(row.event_ms),
+                        header,
+                    ) {
                         Ok(()) => {
                             bytes += row.value.len() + row.key.as_ref().map_or(0, |key| key.len());
                             rows += 1;
@@ -230,7 +241,10 @@ impl<'a> Session<'a> {
                         }
                         Err(SendError::TooLarge) => Some(BadRow {
                             column: None,
-                            reason: format!("the row has {} bytes as JSON, more than `message.max.bytes`", row.value.len()),
+                            reason: format!(
+                                "the row has {} bytes as JSON, more than `message.max.bytes`",
+                                row.value.len()
+                            ),
                         }),
                         Err(SendError::Broker(error)) => return Err(error),
                     }
@@ -258,11 +272,7 @@ impl<'a> Session<'a> {
             }
         }
         let ended = last_due == Due::End && job.spec.mode == ReplayMode::Once;
-        let watermark = if ended {
-            WATERMARK_COMPLETE
-        } else {
-            reached(feed.watermark(), now_ms).max(row_watermark)
-        };
+        let watermark = if ended { WATERMARK_COMPLETE } else { reached(feed.watermark(), now_ms).max(row_watermark) };
         if rows + errors == 0 {
             let news = watermark > declared && may_only_say;
             if !ended && !news {

@@ -76,10 +76,8 @@ impl CsvFile {
         if metadata.is_dir() {
             return Err(file_error(io::Error::from(io::ErrorKind::IsADirectory)));
         }
-        let identity = Identity {
-            size: metadata.len(),
-            sha256: sha256_of_prefix(&file, metadata.len()).map_err(file_error)?,
-        };
+        let identity =
+            Identity { size: metadata.len(), sha256: sha256_of_prefix(&file, metadata.len()).map_err(file_error)? };
         let changed = metadata.modified().ok();
         let (plain, broken, changed) = match packing(path) {
             Packing::None => (file, None, changed),
@@ -185,7 +183,10 @@ impl Spool {
             Packing::Gzip => {
                 let mut unpacked = MultiGzDecoder::new(BufReader::with_capacity(64 << 10, file));
                 if unpacked.header().is_none() {
-                    return Err(SourceError::Archive { path: from.to_owned(), reason: "it does not start as gzip does".to_owned() });
+                    return Err(SourceError::Archive {
+                        path: from.to_owned(),
+                        reason: "it does not start as gzip does".to_owned(),
+                    });
                 }
                 copy(&mut unpacked, &mut part).map_err(spool(&self.part))?
             }

@@ -36,7 +36,12 @@ pub(crate) struct Entry {
 impl Entry {
     pub(crate) fn new(emit_ms: Option<i64>, offset: u64, line: u32, len: usize, too_long: bool) -> Self {
         let len = u32::try_from(len).ok().filter(|len| *len < TOO_LONG).expect("record_bytes_max is below a gibibyte");
-        Self { emit_ms: emit_ms.unwrap_or(UNREADABLE), offset, line, len_flags: len | if too_long { TOO_LONG } else { 0 } }
+        Self {
+            emit_ms: emit_ms.unwrap_or(UNREADABLE),
+            offset,
+            line,
+            len_flags: len | if too_long { TOO_LONG } else { 0 },
+        }
     }
 
     /// When it is sent, in event time; `None` = first of all.
@@ -86,16 +91,18 @@ impl Index {
         let layout = match scanner.next_record(false).map_err(file_error)? {
             Some(header) => Layout::new(header.bytes, spec, port)?,
             None => {
-                return Err(SourceError::Header { file: spec.file.clone(), reason: "the file is empty: it has no header row".to_owned() });
+                return Err(SourceError::Header {
+                    file: spec.file.clone(),
+                    reason: "the file is empty: it has no header row".to_owned(),
+                });
             }
         };
         scanner.expect_columns(layout.fields);
         let mut entries = Vec::new();
         let mut fields = Vec::with_capacity(layout.fields);
         while let Some(record) = scanner.next_record(false).map_err(file_error)? {
-            let line = u32::try_from(record.line).map_err(|_| SourceError::Spec {
-                reason: "the file has more than 4,294,967,295 lines".to_owned(),
-            })?;
+            let line = u32::try_from(record.line)
+                .map_err(|_| SourceError::Spec { reason: "the file has more than 4,294,967,295 lines".to_owned() })?;
             let emit = if record.too_long { None } else { layout.event_time_ms(record.bytes, &mut fields) };
             // A table has no time to wait for: broken rows stay where they are in the file.
             let emit = if layout.has_event_time() { emit } else { Some(0) };

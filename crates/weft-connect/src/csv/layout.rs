@@ -106,7 +106,9 @@ impl Layout {
             });
         }
         if let Some(derived) = spec.derive.iter().find(|derived| place(&derived.name).is_none()) {
-            return Err(SourceError::Spec { reason: format!("derived column \"{}\" is not in the contract", derived.name) });
+            return Err(SourceError::Spec {
+                reason: format!("derived column \"{}\" is not in the contract", derived.name),
+            });
         }
         for (field, name) in names.iter().enumerate() {
             if !columns.iter().any(|column| column.from == From::Field(field)) {

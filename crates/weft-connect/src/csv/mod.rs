@@ -1,10 +1,10 @@
 //! CSV: files, records in them, their order, and the JSON they become.
 
-mod file;
-mod record;
-mod layout;
-mod index;
 mod blocks;
+mod file;
+mod index;
+mod layout;
+mod record;
 mod row;
 
 pub(crate) use blocks::BlockReader;

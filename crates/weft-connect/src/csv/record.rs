@@ -7,7 +7,7 @@
 
 use std::io::{self, Read};
 
-use memchr::{memchr, memchr2, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2};
 
 /// One record as it stands in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,7 +225,9 @@ impl<R: Read> Scanner<R> {
                 }
                 // Over the bound, or a quote that the end of the file leaves open: the first line alone.
                 _ => match memchr(b'\n', buffer) {
-                    Some(first) => (first.min(self.record_bytes_max), first + 1, 1, true, first > self.record_bytes_max),
+                    Some(first) => {
+                        (first.min(self.record_bytes_max), first + 1, 1, true, first > self.record_bytes_max)
+                    }
                     None if buffer.len() > self.record_bytes_max => return self.skip_long_line().map(Some),
                     None => (buffer.len(), buffer.len(), 1, false, false),
                 },

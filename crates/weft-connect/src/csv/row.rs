@@ -63,7 +63,11 @@ impl RowEncoder {
             })
             .collect();
         let place = |name: &String| {
-            layout.columns.iter().position(|column| column.name == *name).expect("a loaded port's key and event time are columns")
+            layout
+                .columns
+                .iter()
+                .position(|column| column.name == *name)
+                .expect("a loaded port's key and event time are columns")
         };
         let key = port.key.iter().map(place).collect();
         let event_time = port.event_time.as_ref().map(place);
@@ -122,7 +126,10 @@ impl RowEncoder {
                         .filter(|sum| (json::TIMESTAMP_MS_MIN..=json::TIMESTAMP_MS_MAX).contains(sum))
                         .ok_or_else(|| BadRow {
                             column: Some(column.name.clone()),
-                            reason: format!("{minutes} minutes after {} is out of range", json::format_timestamp_ms(*ms)),
+                            reason: format!(
+                                "{minutes} minutes after {} is out of range",
+                                json::format_timestamp_ms(*ms)
+                            ),
                         })?,
                 ),
                 _ => None,

@@ -3,9 +3,7 @@ use std::io::{Read, Write};
 
 use expect_test::{Expect, expect};
 use weft_model::name::{PortId, ProductId};
-use weft_model::product::{
-    DerivedColumn, Disorder, Encoding, OutputPort, PortKind, PortRole, ReplayMode, SourceSpec,
-};
+use weft_model::product::{DerivedColumn, Disorder, Encoding, OutputPort, PortKind, PortRole, ReplayMode, SourceSpec};
 use weft_model::progress::{WATERMARK_COMPLETE, WATERMARK_NONE};
 use weft_model::schema::{Column, ColumnType, Schema};
 
@@ -90,7 +88,8 @@ fn check_records(text: &[u8], expected: Expect) {
             let fields = match split(record.bytes, &mut fields) {
                 Err(error) => error.to_string(),
                 Ok(()) => {
-                    let text = |field| String::from_utf8_lossy(&super::layout::unquote(record.bytes, field)).into_owned();
+                    let text =
+                        |field| String::from_utf8_lossy(&super::layout::unquote(record.bytes, field)).into_owned();
                     fields.into_iter().map(|field| format!("<{}>", text(field))).collect()
                 }
             };
@@ -248,33 +247,60 @@ fn a_later_round_moves_every_timestamp() {
 #[test]
 fn broken_rows_say_what_is_wrong() {
     let check = |line: &[u8], expected: Expect| check_row(HEADER, line, 0, expected);
-    check(b"EWR,1545,15,2013-01-01T10:00:00Z", expect![[r#"
+    check(
+        b"EWR,1545,15,2013-01-01T10:00:00Z",
+        expect![[r#"
         the row: the row has 4 fields, the header row has 5
-    "#]]);
-    check(b"EWR,1545,15,2013-01-01T10:00:00Z,a,b", expect![[r#"
+    "#]],
+    );
+    check(
+        b"EWR,1545,15,2013-01-01T10:00:00Z,a,b",
+        expect![[r#"
         the row: the row has 6 fields, the header row has 5
-    "#]]);
-    check(b"EWR,15x,15,2013-01-01T10:00:00Z,a", expect![[r#"
+    "#]],
+    );
+    check(
+        b"EWR,15x,15,2013-01-01T10:00:00Z,a",
+        expect![[r#"
         flight: "15x" is not a 64-bit integer
-    "#]]);
-    check(b"NA,1545,15,2013-01-01T10:00:00Z,a", expect![[r#"
+    "#]],
+    );
+    check(
+        b"NA,1545,15,2013-01-01T10:00:00Z,a",
+        expect![[r#"
         origin: it is null, and the contract requires a value
-    "#]]);
-    check(b"EWR,1545,15,2013-01-01T10:00,a", expect![[r#"
+    "#]],
+    );
+    check(
+        b"EWR,1545,15,2013-01-01T10:00,a",
+        expect![[r#"
         time_hour: "2013-01-01T10:00" is not a timestamp such as "2013-01-01T11:00:00Z"
-    "#]]);
-    check(b"EWR,1545,NA,2013-01-01T10:00:00Z,a", expect![[r#"
+    "#]],
+    );
+    check(
+        b"EWR,1545,NA,2013-01-01T10:00:00Z,a",
+        expect![[r#"
         scheduled_at: the row has no event time
-    "#]]);
-    check(b"EWR,1545,9223372036854775807,2013-01-01T10:00:00Z,a", expect![[r#"
+    "#]],
+    );
+    check(
+        b"EWR,1545,9223372036854775807,2013-01-01T10:00:00Z,a",
+        expect![[r#"
         scheduled_at: 9223372036854775807 minutes after 2013-01-01T10:00:00.000Z is out of range
-    "#]]);
-    check(b"EWR,1545,15,2013-01-01T10:00:00Z,Z\xfcrich", expect![[r#"
+    "#]],
+    );
+    check(
+        b"EWR,1545,15,2013-01-01T10:00:00Z,Z\xfcrich",
+        expect![[r#"
         note: byte 2 of it is not UTF-8
-    "#]]);
-    check(b"EWR,1545,15,2013-01-01T10:00:00Z,\"a\"b", expect![[r#"
+    "#]],
+    );
+    check(
+        b"EWR,1545,15,2013-01-01T10:00:00Z,\"a\"b",
+        expect![[r#"
         the row: text follows the closing quote of field 5
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -291,24 +317,33 @@ fn a_header_that_does_not_fit_stops_the_source() {
         let error = Layout::new(header.as_bytes(), &spec(), &port()).unwrap_err();
         expected.assert_eq(&error.diagnostic(&product()).to_string());
     };
-    check("origin,flight,minute,time_hour", expect![[r#"
+    check(
+        "origin,flight,minute,time_hour",
+        expect![[r#"
         error: cannot read source of product "flight-ops.flights"
           at       flights.csv:1
           because  the header row lacks column "note" of the contract
           try      make the header row and the columns of the contract agree, or derive the column in source.yaml
-          code     SRC-004 · weft explain SRC-004"#]]);
-    check("origin,flight,minute,time_hour,note,tail", expect![[r#"
+          code     SRC-004 · weft explain SRC-004"#]],
+    );
+    check(
+        "origin,flight,minute,time_hour,note,tail",
+        expect![[r#"
         error: cannot read source of product "flight-ops.flights"
           at       flights.csv:1
           because  the contract has no column "tail", which the header row names
           try      make the header row and the columns of the contract agree, or derive the column in source.yaml
-          code     SRC-004 · weft explain SRC-004"#]]);
-    check("origin,flight,minute,time_hour,note,origin", expect![[r#"
+          code     SRC-004 · weft explain SRC-004"#]],
+    );
+    check(
+        "origin,flight,minute,time_hour,note,origin",
+        expect![[r#"
         error: cannot read source of product "flight-ops.flights"
           at       flights.csv:1
           because  the header row names "origin" twice
           try      make the header row and the columns of the contract agree, or derive the column in source.yaml
-          code     SRC-004 · weft explain SRC-004"#]]);
+          code     SRC-004 · weft explain SRC-004"#]],
+    );
 }
 
 fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -442,7 +477,9 @@ fn packed_files_are_unpacked_once() {
         assert_eq!(plain_of(&path, data.path()), (FIVE.to_owned(), None));
         let copies = || {
             let folder = std::fs::read_dir(data.path().join("sources/flight-ops.flights")).unwrap();
-            folder.map(|entry| entry.unwrap()).map(|entry| (entry.file_name(), entry.metadata().unwrap().modified().unwrap()))
+            folder
+                .map(|entry| entry.unwrap())
+                .map(|entry| (entry.file_name(), entry.metadata().unwrap().modified().unwrap()))
                 .collect::<Vec<_>>()
         };
         let first = copies();

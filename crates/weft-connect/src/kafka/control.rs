@@ -42,9 +42,8 @@ pub(crate) fn read_last(
         ("fetch.wait.max.ms", "50"),
         ("enable.partition.eof", "true"),
     ];
-    let consumer: BaseConsumer<QuietContext> = client_config(bootstrap, &ours, over)
-        .create_with_context(QuietContext)
-        .map_err(|error| broker(&error))?;
+    let consumer: BaseConsumer<QuietContext> =
+        client_config(bootstrap, &ours, over).create_with_context(QuietContext).map_err(|error| broker(&error))?;
     let (low, high) = consumer.fetch_watermarks(topic, 0, timeout).map_err(|error| broker(&error))?;
     let mut reach = 1_000;
     loop {

@@ -140,8 +140,7 @@ impl Sink {
             .create_with_context(context)
             .map_err(broker("creating a producer"))?;
         // All topics: asking for one by name would create it on a broker that auto-creates.
-        let metadata =
-            producer.client().fetch_metadata(None, options.timeout).map_err(broker("asking for topics"))?;
+        let metadata = producer.client().fetch_metadata(None, options.timeout).map_err(broker("asking for topics"))?;
         let partitions_of = |topic: &str| {
             let found = metadata.topics().iter().find(|found| found.name() == topic);
             found.map(|found| u32::try_from(found.partitions().len()).expect("a count of partitions"))
@@ -155,7 +154,8 @@ impl Sink {
         let mut partitions = [0; 3];
         for slot in SLOTS {
             let topic = &options.topics.ports[slot as usize];
-            partitions[slot as usize] = partitions_of(topic).filter(|&count| count > 0).ok_or_else(|| missing(topic))?;
+            partitions[slot as usize] =
+                partitions_of(topic).filter(|&count| count > 0).ok_or_else(|| missing(topic))?;
         }
         *producer.context().next_offsets.lock().expect("nobody panics while holding it") =
             partitions.map(|count| (0..count).map(|_| AtomicI64::new(0)).collect());
@@ -213,17 +213,19 @@ impl Sink {
             Some((of, headers)) if *of == progress => headers.clone(),
             _ => {
                 let bytes = progress.encode();
-                let headers = OwnedHeaders::new_with_capacity(1).insert(Header { key: HEADER, value: Some(&bytes[..]) });
+                let headers =
+                    OwnedHeaders::new_with_capacity(1).insert(Header { key: HEADER, value: Some(&bytes[..]) });
                 self.header = Some((progress, headers.clone()));
                 headers
             }
         };
         // librdkafka takes 0 for "now": the first millisecond stands for the beginning of time.
         let timestamp = event_ms.map(|ms| if ms == 0 { 1 } else { ms });
-        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&self.topics.ports[slot as usize], slot as usize)
-            .partition(i32::try_from(partition).expect("a partition of a topic"))
-            .payload(value)
-            .headers(headers);
+        let mut record =
+            BaseRecord::<[u8], [u8], usize>::with_opaque_to(&self.topics.ports[slot as usize], slot as usize)
+                .partition(i32::try_from(partition).expect("a partition of a topic"))
+                .payload(value)
+                .headers(headers);
         record.key = key;
         record.timestamp = timestamp;
         Self::enqueue(&self.producer, self.timeout, record)?;

@@ -1,0 +1,14 @@
+//! The CSV source against a broker: the embedded log, or any Kafka that `WEFT_TEST_KAFKA=host:port` names.
+//!
+//! `world` starts broker, mesh and files; `reader` is a consumer that reads what was committed; `proxy` cuts
+//! connections at seeded moments.
+
+mod proxy;
+mod reader;
+mod world;
+
+mod faults;
+mod follow;
+mod once;
+mod restart;
+mod rounds;
