@@ -350,10 +350,10 @@ fn number(text: &str) -> Option<Value> {
     if !starts || !unsigned.bytes().all(digits_or_point) || !unsigned.bytes().any(|b| b.is_ascii_digit()) {
         return None;
     }
-    if unsigned.bytes().all(|b| b.is_ascii_digit()) {
-        if let Ok(value) = text.parse() {
-            return Some(Value::Int(value));
-        }
+    if unsigned.bytes().all(|b| b.is_ascii_digit())
+        && let Ok(value) = text.parse()
+    {
+        return Some(Value::Int(value));
     }
     text.parse().ok().filter(|value: &f64| value.is_finite()).map(Value::Float)
 }

@@ -8,13 +8,14 @@ pub fn near_miss<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> O
     known
         .into_iter()
         .map(|known| (distance(&wrong_plain, &plain(known)), known))
-        .filter(|(distance, _)| *distance <= limit)
+        // One letter is as near to any other as to the right one.
+        .filter(|(distance, _)| *distance <= limit && *distance < wrong_plain.chars().count())
         .min()
         .map(|(_, known)| known)
 }
 
 /// `did you mean "x"?`, or a list of what there is.
-pub(crate) fn suggest<'a>(wrong: &str, known: &[&'a str]) -> String {
+pub(crate) fn suggest(wrong: &str, known: &[&str]) -> String {
     const SHOWN_MAX: usize = 12;
     if let Some(near) = near_miss(wrong, known.iter().copied()) {
         return format!("did you mean \"{near}\"?");

@@ -431,12 +431,15 @@ fn a_table_without_key() {
     let mut files = shop_with("domains/sales/orders/orders.odcs.yaml", "value: append", "value: upsert");
     let contract = files.0.get_mut("domains/sales/orders/orders.odcs.yaml").unwrap();
     *contract = contract.replace(key, "");
-    check(&files, expect![[r#"
+    check(
+        &files,
+        expect![[r#"
         error: a table has no key
           at       domains/sales/orders/orders.odcs.yaml:14
           because  `kind: upsert` keeps the last value per key, and no property has `primaryKey: true`
           try      mark the key columns with `primaryKey: true` and `primaryKeyPosition: 1, 2, …`
-          code     MODEL-025 · weft explain MODEL-025"#]]);
+          code     MODEL-025 · weft explain MODEL-025"#]],
+    );
 }
 
 #[test]
