@@ -38,7 +38,8 @@ pub(crate) const BACKSTOP: Duration = Duration::from_millis(250);
             pattern = "^v[0-9]+$"),
         ("limit" = Option<u32>, Query, description = "Rows per page, at most. Default 1000.", minimum = 1,
             maximum = 10000, example = 100),
-        ("page" = Option<String>, Query, description = "`next` of the page before, with the same other parameters."),
+        ("page" = Option<String>, Query, description = "`next` of the page before, with the same other parameters.",
+            min_length = 1),
         ("bounds" = Option<BTreeMap<String, String>>, Query, style = Form, explode,
             description = "Bounds by name. `upsert`: `COLUMN=value`, `COLUMN.from=` (inclusive), `COLUMN.to=` (exclusive) \
                 of key columns. `append`: the same of the event time, and `from_offset.P=`, `to_offset.P=` of partition \

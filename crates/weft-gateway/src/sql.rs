@@ -22,9 +22,11 @@ use weft_model::load::near::near_miss;
 
 /// A question in SQL.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SqlRequest {
     /// One `SELECT`. A port is `"domain"."product"."port"`, in its newest active version, or `"port@1"` to pin one.
     #[schema(
+        pattern = "\\S",
         example = "SELECT origin, carrier, mean_dep_delay FROM \"insights\".\"delays\".\"current\" ORDER BY mean_dep_delay DESC LIMIT 10"
     )]
     sql: String,
@@ -109,10 +111,14 @@ fn read_request(body: &[u8]) -> Result<String, Problem> {
         let near = near_miss(unknown, ["sql"]).map_or(String::new(), |near| format!("; did you mean \"{near}\"?"));
         return Err(error::bad_body(format!("it has a field \"{}\", which nobody reads{near}", shorten(unknown))));
     }
-    let value = fields.get("sql").cloned().ok_or_else(|| error::bad_body("it has no field \"sql\"".to_owned()))?;
-    match serde_json::from_value::<String>(value) {
-        Ok(sql) if sql.trim().is_empty() => Err(error::bad_body("its field \"sql\" is empty".to_owned())),
-        Ok(sql) => Ok(SqlRequest { sql }.sql),
+    if !fields.contains_key("sql") {
+        return Err(error::bad_body("it has no field \"sql\"".to_owned()));
+    }
+    match serde_json::from_value::<SqlRequest>(serde_json::Value::Object(fields)) {
+        Ok(SqlRequest { sql }) if sql.trim().is_empty() => {
+            Err(error::bad_body("its field \"sql\" is empty".to_owned()))
+        }
+        Ok(SqlRequest { sql }) => Ok(sql),
         Err(_) => Err(error::bad_body("its field \"sql\" is not a string".to_owned())),
     }
 }

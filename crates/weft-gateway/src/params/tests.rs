@@ -131,6 +131,7 @@ fn what_is_not_understood_is_refused_with_a_way_out() {
         (Upsert, "orgin=EWR", "did you mean \"origin\"?"),
         (Upsert, "window_strat.from=x", "did you mean \"window_start.from\"?"),
         (Upsert, "limt=5", "did you mean \"limit\"?"),
+        (Upsert, "=", "select by \"origin\", \"carrier\""),
         (Upsert, "xyz=5", "select by \"origin\", \"carrier\""),
         (Upsert, "mean=1.0", "HTTP-011 cannot select by \"mean\": port \"insights.delays.current@1\" is upsert"),
         (Upsert, "mean=1.0", "POST /v1/sql"),

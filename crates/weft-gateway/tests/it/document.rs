@@ -83,6 +83,9 @@ async fn the_document_is_well_formed() {
     for status in ["408", "413", "415", "422", "429"] {
         assert!(sql["responses"][status].is_object(), "{status}");
     }
+    // What is refused whatever it says must not look valid.
+    assert_eq!(document["components"]["schemas"]["SqlRequest"]["additionalProperties"], false);
+    assert_eq!(document["components"]["schemas"]["SqlRequest"]["properties"]["sql"]["pattern"], "\\S");
     let properties = &document["components"]["schemas"]["ProblemDetails"]["properties"];
     for field in ["type", "title", "status", "detail", "instance", "code", "because", "try", "request_id"] {
         assert!(properties[field].is_object(), "{field}");
