@@ -19,7 +19,7 @@ use weft_model::topic::{DESIRED, internal};
 use crate::Connection;
 use crate::desired::{Desired, INTENT_KEY, Intent, MESH_KEY, MeshRecord, product_key};
 use crate::error::CatalogError;
-use crate::kafka::{Admin, admin_options, blocking, broker_error, client_config, read_desired_now};
+use crate::kafka::{Admin, admin_options, blocking, broker_error, client_config, open_admin, read_desired_now};
 use crate::plan::{Plan, TopicChange};
 use crate::topics::{DESIRED_MESSAGE_BYTES_MAX, TopicSpec};
 
@@ -76,7 +76,7 @@ impl Controller {
         if plan.is_empty() {
             return Ok(unchanged(plan));
         }
-        let admin = Admin::open(&self.connection)?;
+        let admin = open_admin(&self.connection)?;
         let desired_topic = internal(&self.mesh, DESIRED);
         let mut creates: Vec<&TopicSpec> = Vec::new();
         for change in &plan.topics {
@@ -205,7 +205,7 @@ impl Controller {
             }
             topics.push(topic);
         }
-        let done = admin.client().create_topics(&topics, &admin_options(&self.connection)).await;
+        let done = admin.create_topics(&topics, &admin_options(&self.connection)).await;
         for result in done.map_err(|error| broker_error("creating topics", &error))? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
@@ -236,7 +236,7 @@ impl Controller {
         }
         let options = admin_options(&self.connection);
         if !configs.is_empty() {
-            let done = admin.client().alter_configs(&configs, &options).await;
+            let done = admin.alter_configs(&configs, &options).await;
             for result in done.map_err(|error| broker_error("changing settings of topics", &error))? {
                 if let Err((resource, code)) = result {
                     return Err(CatalogError::Topic { topic: format!("{resource:?}"), reason: code.to_string() });
@@ -244,7 +244,7 @@ impl Controller {
             }
         }
         if !partitions.is_empty() {
-            let done = admin.client().create_partitions(&partitions, &options).await;
+            let done = admin.create_partitions(&partitions, &options).await;
             for result in done.map_err(|error| broker_error("adding partitions", &error))? {
                 if let Err((topic, code)) = result {
                     return Err(CatalogError::Topic { topic, reason: code.to_string() });
@@ -266,7 +266,7 @@ impl Controller {
         if deletes.is_empty() {
             return Ok(Vec::new());
         }
-        let done = admin.client().delete_topics(&deletes, &admin_options(&self.connection)).await;
+        let done = admin.delete_topics(&deletes, &admin_options(&self.connection)).await;
         for result in done.map_err(|error| broker_error("deleting topics", &error))? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
@@ -306,6 +306,11 @@ fn transaction(
         let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(0).key(key.as_bytes());
         record.payload = value.as_deref();
         producer.send(record).map_err(|(error, _)| error)?;
+    }
+    // Not `Producer::flush`, which a commit calls: it polls for 100 ms at a time, whatever has been delivered meanwhile.
+    let deadline = Instant::now() + timeout;
+    while producer.in_flight_count() > 0 && Instant::now() < deadline {
+        producer.poll(Duration::from_millis(1));
     }
     producer.commit_transaction(timeout)
 }

@@ -75,26 +75,31 @@ pub(crate) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// An admin client that is dropped beside the caller: rdkafka waits up to 100 ms for its polling thread.
-pub(crate) struct Admin(Option<AdminClient<QuietContext>>);
+/// A client that is dropped beside the caller: closing one takes librdkafka and its wrapper up to 100 ms.
+pub(crate) struct DropBeside<T: Send + 'static>(Option<T>);
 
-impl Admin {
-    pub(crate) fn open(connection: &Connection) -> Result<Self, CatalogError> {
-        let client = client_config(connection, &[]).create_with_context(QuietContext);
-        client.map(|client| Self(Some(client))).map_err(|error| broker_error("creating a client", &error))
-    }
+impl<T: Send + 'static> std::ops::Deref for DropBeside<T> {
+    type Target = T;
 
-    pub(crate) fn client(&self) -> &AdminClient<QuietContext> {
+    fn deref(&self) -> &T {
         self.0.as_ref().expect("taken only when dropped")
     }
 }
 
-impl Drop for Admin {
+impl<T: Send + 'static> Drop for DropBeside<T> {
     fn drop(&mut self) {
         let client = self.0.take();
         // If no thread can be had, it is dropped here.
-        let _ = std::thread::Builder::new().name("kafka admin drop".to_owned()).spawn(move || drop(client));
+        let _ = std::thread::Builder::new().name("kafka client drop".to_owned()).spawn(move || drop(client));
     }
+}
+
+/// An admin client.
+pub(crate) type Admin = DropBeside<AdminClient<QuietContext>>;
+
+pub(crate) fn open_admin(connection: &Connection) -> Result<Admin, CatalogError> {
+    let client = client_config(connection, &[]).create_with_context(QuietContext);
+    client.map(|client| DropBeside(Some(client))).map_err(|error| broker_error("creating a client", &error))
 }
 
 pub(crate) fn admin_options(connection: &Connection) -> AdminOptions {
@@ -103,7 +108,7 @@ pub(crate) fn admin_options(connection: &Connection) -> AdminOptions {
 
 /// Partitions of every topic. All topics: asking by name would create one on a broker that auto-creates.
 fn partitions(connection: &Connection, admin: &Admin) -> Result<BTreeMap<String, u32>, CatalogError> {
-    let metadata = admin.client().inner().fetch_metadata(None, connection.timeout);
+    let metadata = admin.inner().fetch_metadata(None, connection.timeout);
     let metadata = metadata.map_err(|error| broker_error("asking for topics", &error))?;
     let count = |topic: &rdkafka::metadata::MetadataTopic| {
         u32::try_from(topic.partitions().len()).expect("a count of partitions")
@@ -115,7 +120,7 @@ fn partitions(connection: &Connection, admin: &Admin) -> Result<BTreeMap<String,
 pub(crate) async fn observe(connection: &Connection, names: &[String]) -> Result<Observed, CatalogError> {
     let on = connection.clone();
     let (admin, partitions) = blocking("asking for topics", move || {
-        let admin = Admin::open(&on)?;
+        let admin = open_admin(&on)?;
         let partitions = partitions(&on, &admin)?;
         Ok((admin, partitions))
     })
@@ -130,7 +135,7 @@ pub(crate) async fn observe(connection: &Connection, names: &[String]) -> Result
         return Ok(Observed { topics });
     }
     const DOING: &str = "asking for the settings of topics";
-    let described = admin.client().describe_configs(&asked, &admin_options(connection)).await;
+    let described = admin.describe_configs(&asked, &admin_options(connection)).await;
     for resource in described.map_err(|error| broker_error(DOING, &error))? {
         let resource = resource.map_err(|code| broker_error(DOING, &KafkaError::Global(code)))?;
         let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
@@ -148,7 +153,7 @@ pub(crate) async fn observe(connection: &Connection, names: &[String]) -> Result
 pub(crate) fn desired_consumer(
     connection: &Connection,
     mesh: &MeshId,
-) -> Result<Option<BaseConsumer<QuietContext>>, CatalogError> {
+) -> Result<Option<DropBeside<BaseConsumer<QuietContext>>>, CatalogError> {
     const DOING: &str = "reading the desired state";
     let topic = internal(mesh, DESIRED);
     let group = internal(mesh, "catalog");
@@ -158,12 +163,13 @@ pub(crate) fn desired_consumer(
         ("isolation.level", "read_committed"),
         ("auto.offset.reset", "earliest"),
         ("enable.partition.eof", "true"),
-        ("fetch.wait.max.ms", "20"),
+        ("fetch.wait.max.ms", "10"),
         ("fetch.message.max.bytes", crate::topics::DESIRED_MESSAGE_BYTES_MAX),
     ];
     let consumer: BaseConsumer<QuietContext> = client_config(connection, &ours)
         .create_with_context(QuietContext)
         .map_err(|error| broker_error(DOING, &error))?;
+    let consumer = DropBeside(Some(consumer));
     let metadata = consumer.fetch_metadata(None, connection.timeout).map_err(|error| broker_error(DOING, &error))?;
     if !metadata.topics().iter().any(|found| found.name() == topic && !found.partitions().is_empty()) {
         return Ok(None);

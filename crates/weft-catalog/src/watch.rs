@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use rdkafka::Message;
-use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 use weft_model::name::MeshId;
@@ -11,7 +10,7 @@ use weft_model::name::MeshId;
 use crate::Connection;
 use crate::desired::Desired;
 use crate::error::CatalogError;
-use crate::kafka::{QuietContext, desired_consumer};
+use crate::kafka::desired_consumer;
 
 /// Revisions that wait for whoever watches; a slow watcher holds up its own reading and nobody else.
 const REVISIONS_WAITING_MAX: usize = 4;
@@ -55,7 +54,7 @@ fn follow(
     mesh: &MeshId,
     send: &mpsc::Sender<Result<Desired, CatalogError>>,
 ) -> Result<(), CatalogError> {
-    let consumer: BaseConsumer<QuietContext> = loop {
+    let consumer = loop {
         if let Some(consumer) = desired_consumer(connection, mesh)? {
             break consumer;
         }

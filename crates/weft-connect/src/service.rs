@@ -9,7 +9,6 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use weft_model::name::ProductId;
@@ -140,16 +139,17 @@ impl Job {
         shared.update(|status| status.rows_total = feed.total());
         let mut pause_ms = 100;
         let mut progress = RunProgress::default();
+        let mut held = false;
         loop {
             if shared.stopping() {
                 return Ok(End::Drained);
             }
-            let opened = match first.take() {
-                Some(Ok(session)) => session,
-                Some(Err(_panic)) => Session::open(self),
-                None => Session::open(self),
-            };
-            let ended = opened.and_then(|mut session| {
+            let ended = self.may_take_back(held).and_then(|()| {
+                let mut session = match first.take() {
+                    Some(Ok(opened)) => opened?,
+                    Some(Err(_)) | None => Session::open(self)?, // a panic of the first attempt has been reported
+                };
+                held = true;
                 let encoder = RowEncoder::new(layout.clone(), &self.port, session.partitions(Slot::Rows));
                 feed.seek(session.position()).map_err(BrokerError::Fatal)?;
                 let ended = session.run(feed.as_mut(), encoder, shared, seat, &mut progress);
@@ -162,13 +162,7 @@ impl Job {
                 Ok(end) => return Ok(end),
                 Err(BrokerError::Fatal(error)) => return Err(error),
                 Err(BrokerError::Retry(error)) => error,
-                Err(BrokerError::Fenced) => {
-                    shared.sleep(Duration::from_millis(500));
-                    if !self.may_take_back()? {
-                        return Err(SourceError::Fenced { transactional_id: self.transactional_id.clone() });
-                    }
-                    continue;
-                }
+                Err(BrokerError::Fenced) => SourceError::Fenced { transactional_id: self.transactional_id.clone() },
             };
             if progress.committed_since_retry() {
                 pause_ms = 100;
@@ -196,13 +190,18 @@ impl Job {
         Ok(Some((layout, Box::new(replay))))
     }
 
-    /// After being fenced: was it the broker that gave up on a transaction, or a restart, rather than another node?
-    fn may_take_back(&self) -> Result<bool, SourceError> {
-        match Session::last_owner(self) {
-            Ok(Some(owner)) => Ok(owner.instance == self.instance || owner.restart),
-            Ok(None) => Ok(true),
-            Err(BrokerError::Fatal(error)) => Err(error),
-            Err(BrokerError::Retry(_) | BrokerError::Fenced) => Ok(true), // the next attempt will tell
+    /// Before taking the source over once more: has another node taken it meanwhile? A fenced producer and one whose
+    /// transaction the broker gave up on look alike, and librdkafka may show either as almost any error; the owner
+    /// record tells. One that was taken only for a restart is free again.
+    fn may_take_back(&self, held: bool) -> Result<(), BrokerError> {
+        if !held {
+            return Ok(());
+        }
+        match Session::last_owner(self)? {
+            Some(owner) if owner.instance != self.instance && !owner.restart => {
+                Err(BrokerError::Fatal(SourceError::Fenced { transactional_id: self.transactional_id.clone() }))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 }

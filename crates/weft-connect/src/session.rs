@@ -276,6 +276,7 @@ impl<'a> Session<'a> {
         if rows + errors == 0 {
             let news = watermark > declared && may_only_say;
             if !ended && !news {
+                feed.verify(position).map_err(BrokerError::Fatal)?;
                 return Ok(Step::Nothing(pause(last_due, limits.progress_interval_ms, limits.follow_poll_ms, seat)));
             }
             sink.begin()?;

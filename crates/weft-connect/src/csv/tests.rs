@@ -88,8 +88,7 @@ fn check_records(text: &[u8], expected: Expect) {
             let fields = match split(record.bytes, &mut fields) {
                 Err(error) => error.to_string(),
                 Ok(()) => {
-                    let text =
-                        |field| String::from_utf8_lossy(&super::layout::unquote(record.bytes, field)).into_owned();
+                    let text = |field| String::from_utf8_lossy(&layout::unquote(record.bytes, field)).into_owned();
                     fields.into_iter().map(|field| format!("<{}>", text(field))).collect()
                 }
             };

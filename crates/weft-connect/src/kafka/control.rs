@@ -14,6 +14,17 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use super::{BrokerError, QuietContext, client_config};
 use crate::error::SourceError;
 
+/// A consumer that is dropped beside the caller: librdkafka takes up to 100 ms to close one.
+struct DropBeside(Option<BaseConsumer<QuietContext>>);
+
+impl Drop for DropBeside {
+    fn drop(&mut self) {
+        let consumer = self.0.take();
+        // If no thread can be had, it is dropped here.
+        let _ = std::thread::Builder::new().name("kafka consumer drop".to_owned()).spawn(move || drop(consumer));
+    }
+}
+
 /// Until where a control topic is read.
 pub(crate) enum Until<'a> {
     /// To a record of our own, known by key and value: everything committed before it is seen.
@@ -39,11 +50,13 @@ pub(crate) fn read_last(
         ("enable.auto.commit", "false"),
         ("isolation.level", "read_committed"),
         ("auto.offset.reset", "earliest"),
-        ("fetch.wait.max.ms", "50"),
+        ("fetch.wait.max.ms", "10"),
         ("enable.partition.eof", "true"),
     ];
     let consumer: BaseConsumer<QuietContext> =
         client_config(bootstrap, &ours, over).create_with_context(QuietContext).map_err(|error| broker(&error))?;
+    let consumer = DropBeside(Some(consumer));
+    let consumer = consumer.0.as_ref().expect("taken only when dropped");
     let (low, high) = consumer.fetch_watermarks(topic, 0, timeout).map_err(|error| broker(&error))?;
     let mut reach = 1_000;
     loop {

@@ -125,7 +125,7 @@ impl Sink {
             // A transaction lasts a fraction of a second; one left open hides the end of shared topics from readers.
             ("transaction.timeout.ms", "15000"),
             ("acks", "all"),
-            ("linger.ms", "5"),
+            ("linger.ms", "1"),
             ("batch.size", "1000000"),
             ("queue.buffering.max.messages", "100000"),
             ("queue.buffering.max.kbytes", &buffered),
@@ -265,7 +265,7 @@ impl Sink {
             match error.rdkafka_error_code() {
                 // The bound of what librdkafka may hold is met: wait for deliveries.
                 Some(RDKafkaErrorCode::QueueFull) if Instant::now() < deadline => {
-                    producer.poll(Duration::from_millis(5));
+                    producer.poll(Duration::from_millis(1));
                     record = back;
                 }
                 Some(RDKafkaErrorCode::MessageSizeTooLarge) => return Err(SendError::TooLarge),
@@ -276,7 +276,22 @@ impl Sink {
 
     /// Waits until everything sent is delivered: only then are its offsets known.
     pub(crate) fn flush(&mut self) -> Result<(), BrokerError> {
-        self.producer.flush(self.timeout).map_err(|error| BrokerError::of("waiting for deliveries", &error))?;
+        // Not `Producer::flush`: it polls for 100 ms at a time, whatever has been delivered meanwhile.
+        let deadline = Instant::now() + self.timeout;
+        while self.producer.in_flight_count() > 0 {
+            if Instant::now() >= deadline {
+                return Err(BrokerError::Retry(SourceError::Kafka {
+                    doing: "waiting for deliveries",
+                    reason: format!(
+                        "{} records are not delivered after {:?}",
+                        self.producer.in_flight_count(),
+                        self.timeout
+                    ),
+                    retriable: true,
+                }));
+            }
+            self.producer.poll(Duration::from_millis(1));
+        }
         let context = self.producer.context();
         if context.failed.load(Ordering::SeqCst) {
             let failure = context.failure.lock().expect("nobody panics while holding it").take();

@@ -1,6 +1,7 @@
 //! Stopping, going on, and what forbids to go on.
 
 use weft_connect::{SourceState, restart_generation};
+use weft_model::mesh::Replay;
 use weft_model::product::Disorder;
 
 use crate::reader::{Row, check_exactly_once, read};
@@ -66,6 +67,8 @@ async fn a_file_that_changes_under_the_replay_stops_it() {
 async fn a_running_source_goes_over_to_a_new_generation() {
     let mut world = World::start().await;
     small(&mut world);
+    world.limits.transaction_ms_max = 5;
+    world.replay = Replay::Times(45_000.0); // the rows take four seconds: it is running when it is restarted
     world.write(&(HEADER.to_owned() + &rows(0..3000)));
     let source = world.source();
     until(&source, |status| status.rows_done >= 100).await;
@@ -79,6 +82,8 @@ async fn a_running_source_goes_over_to_a_new_generation() {
 async fn the_newer_of_two_sources_goes_on_and_no_row_is_doubled() {
     let mut world = World::start().await;
     small(&mut world);
+    world.limits.transaction_ms_max = 5;
+    world.replay = Replay::Times(60_000.0); // the rows take four seconds: both run at a time
     world.write(&(HEADER.to_owned() + &rows(0..4000)));
     let older = world.source();
     until(&older, |status| status.rows_done >= 100).await;
