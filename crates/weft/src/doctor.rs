@@ -252,7 +252,7 @@ fn clock(now: SystemTime) -> Check {
     /// 2100-01-01T00:00:00Z.
     const LATEST_MS: i64 = 4_102_444_800_000;
     let now_ms = now.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_millis()).ok());
-    let found = now_ms.map_or("before 1970".to_owned(), weft_model::json::format_timestamp_ms);
+    let found = now_ms.map_or_else(|| "before 1970".to_owned(), weft_model::json::format_timestamp_ms);
     match now_ms {
         Some(now_ms) if (EARLIEST_MS..LATEST_MS).contains(&now_ms) => Check::good(NAME, found),
         _ => Check::bad(NAME, found, "set the clock (`timedatectl set-ntp true`): records are stamped with it"),

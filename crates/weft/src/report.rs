@@ -24,7 +24,8 @@ pub(crate) fn exit_status(kind: Kind) -> u8 {
 
 /// Status of a command that ended with these findings: the first one's.
 pub(crate) fn exit_code(findings: &Diagnostics) -> ExitCode {
-    ExitCode::from(findings.0.first().map_or(exit_status(Kind::Bug), |first| exit_status(first.kind)))
+    let kind = findings.0.first().map_or(Kind::Bug, |first| first.kind);
+    ExitCode::from(exit_status(kind))
 }
 
 /// Prints findings on standard error, in colour if it is a terminal and `NO_COLOR` is not set (no-color.org).
