@@ -123,6 +123,8 @@ pub struct EngineOptions {
     pub batch_rows: usize,
     /// Rows taken into one transaction, at most. Default 65536. More: larger dirty maps; fewer: more commits.
     pub commit_rows: usize,
+    /// State changed in one transaction before it commits early. Bytes; default 32 MiB.
+    pub dirty_bytes: usize,
     /// Input waiting per product before its partitions are paused. Bytes; default 16 MiB.
     pub input_bytes: usize,
     /// What librdkafka fetches ahead per product. KiB; default 16384.
@@ -157,6 +159,7 @@ impl EngineOptions {
             commit_interval_ms: 100,
             batch_rows: 4096,
             commit_rows: 65_536,
+            dirty_bytes: 32 << 20,
             input_bytes: 16 << 20,
             fetch_queue_kbytes: 16 << 10,
             produce_queue_kbytes: 64 << 10,

@@ -29,7 +29,10 @@ pub(crate) fn from_raw(raw: &RawValue, column_type: ColumnType) -> Result<Cell, 
     if number && matches!(column_type, ColumnType::Float64) {
         return json::parse_text(text, column_type).map(Scalar::into_owned).map_err(|e| e.to_string());
     }
-    if number && let Ok(value) = text.parse() && matches!(column_type, ColumnType::Int64) {
+    if number
+        && let Ok(value) = text.parse()
+        && matches!(column_type, ColumnType::Int64)
+    {
         return Ok(Scalar::Int64(value));
     }
     let value: serde_json::Value = serde_json::from_str(text).map_err(|e| e.to_string())?;

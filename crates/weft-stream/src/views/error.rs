@@ -142,17 +142,23 @@ impl QueryError {
     /// The sentence it reaches a person as.
     pub fn diagnostic(&self) -> Diagnostic {
         let try_ = match self {
-            Self::UnknownPort { .. } => "`weft product ls` lists what there is; names are \"domain\".\"product\".\"port\"",
+            Self::UnknownPort { .. } => {
+                "`weft product ls` lists what there is; names are \"domain\".\"product\".\"port\""
+            }
             Self::BadBound { .. } => "bound key columns of an upsert port, or the event time of an append port",
             Self::BadPageToken { .. } => "ask again without a page token",
             Self::BadResumeToken { .. } => "connect again without a token",
             Self::TooManyRows { .. } | Self::TooManyBytes { .. } => "ask for less: LIMIT, a filter, or pages",
-            Self::TooSlow { .. } | Self::OutOfMemory { .. } => "narrow the query with a filter on a key or the event time",
+            Self::TooSlow { .. } | Self::OutOfMemory { .. } => {
+                "narrow the query with a filter on a key or the event time"
+            }
             Self::Busy { .. } | Self::Unavailable { .. } => "try again in a moment",
             Self::NotAQuery { .. } => "send one SELECT",
             Self::BadSql { .. } => "tables are \"domain\".\"product\".\"port\", or \"port@1\" to pin a major",
             Self::SlowReader { .. } => "connect again with the last resume token, and read faster",
-            Self::Index { .. } => "stop the node, delete the folder `views` in its data directory, start it: it rebuilds",
+            Self::Index { .. } => {
+                "stop the node, delete the folder `views` in its data directory, start it: it rebuilds"
+            }
         };
         Diagnostic {
             kind: self.kind(),

@@ -188,11 +188,7 @@ impl Feed {
         let mut slots = self.shared.ports.write();
         slots.retain(|id, _| self.wanted.contains_key(id));
         for (id, (port, _)) in &self.wanted {
-            slots.entry(id.clone()).or_insert_with(|| Slot {
-                port: port.clone(),
-                view: None,
-                why: because.to_owned(),
-            });
+            slots.entry(id.clone()).or_insert_with(|| Slot { port: port.clone(), view: None, why: because.to_owned() });
         }
     }
 
@@ -205,19 +201,16 @@ impl Feed {
         partitions: u32,
     ) -> Result<Arc<PortView>, QueryError> {
         let events = self.shared.options.stream_events;
-        let new = |index| {
-            Arc::new(PortView::new(port.clone(), generation, topic_id.clone(), partitions, index, events))
-        };
+        let new =
+            |index| Arc::new(PortView::new(port.clone(), generation, topic_id.clone(), partitions, index, events));
         let expected = Stamp::new(port, topic_id.clone(), generation);
         if port.kind == weft_model::product::PortKind::Append {
             return Ok(new(None));
         }
         let database = &self.shared.database;
         let (index, mut stamp) = Index::open(database, &id.to_string(), expected.clone())?;
-        let unavailable = |error: KafkaError| QueryError::Unavailable {
-            port: id.to_string(),
-            because: error.to_string(),
-        };
+        let unavailable =
+            |error: KafkaError| QueryError::Unavailable { port: id.to_string(), because: error.to_string() };
         if !stamp.offsets.is_empty() {
             // Behind the log's start something may have been deleted that we still hold; beyond its end it is another log.
             for (partition, offset) in &stamp.offsets {
@@ -250,8 +243,7 @@ impl Feed {
     }
 
     fn attach(&mut self, id: &PortId) -> Result<(), QueryError> {
-        let unavailable =
-            |because: String| QueryError::Unavailable { port: id.to_string(), because };
+        let unavailable = |because: String| QueryError::Unavailable { port: id.to_string(), because };
         let view = match self.shared.ports.read().get(id) {
             Some(Slot { view: Some(view), .. }) => Arc::clone(view),
             Some(slot) => return Err(unavailable(slot.why.clone())),

@@ -14,21 +14,21 @@
 //!
 //! Start reading in `port.rs`, then `feed.rs`.
 
-pub(crate) mod cell;
-pub(crate) mod port;
-pub(crate) mod index;
-pub(crate) mod progress;
-pub(crate) mod feed;
-pub(crate) mod topic_id;
-pub(crate) mod reader;
 pub(crate) mod bounds;
-pub(crate) mod token;
-pub(crate) mod pull;
-pub(crate) mod stream;
-pub(crate) mod sql;
+pub(crate) mod cell;
 mod error;
+pub(crate) mod feed;
+pub(crate) mod index;
+pub(crate) mod port;
+pub(crate) mod progress;
+pub(crate) mod pull;
+pub(crate) mod reader;
+pub(crate) mod sql;
+pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
+pub(crate) mod token;
+pub(crate) mod topic_id;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -218,12 +218,8 @@ impl Views {
         *self.shared.active.write() = active;
         let (done, resolved) = oneshot::channel();
         let commands = self.shared.feed.clone();
-        let sent =
-            tokio::task::spawn_blocking(move || commands.send(Command::Ports(wanted, done)).is_ok()).await;
-        let stopped = || QueryError::Unavailable {
-            port: "*".to_owned(),
-            because: "the feed has stopped".to_owned(),
-        };
+        let sent = tokio::task::spawn_blocking(move || commands.send(Command::Ports(wanted, done)).is_ok()).await;
+        let stopped = || QueryError::Unavailable { port: "*".to_owned(), because: "the feed has stopped".to_owned() };
         if !matches!(sent, Ok(true)) {
             return Err(stopped());
         }
@@ -234,9 +230,7 @@ impl Views {
         let ports = self.shared.ports.read();
         match ports.get(port).filter(|_| may_see(principal, port)) {
             Some(Slot { view: Some(view), .. }) => Ok(Arc::clone(view)),
-            Some(slot) => {
-                Err(QueryError::Unavailable { port: port.to_string(), because: slot.why.clone() })
-            }
+            Some(slot) => Err(QueryError::Unavailable { port: port.to_string(), because: slot.why.clone() }),
             None => Err(QueryError::UnknownPort { port: port.to_string() }),
         }
     }
@@ -260,12 +254,7 @@ impl Views {
     }
 
     /// One SQL query over the output ports this caller may see.
-    pub async fn sql(
-        &self,
-        principal: &Principal,
-        sql: &str,
-        limits: QueryLimits,
-    ) -> Result<Answer, QueryError> {
+    pub async fn sql(&self, principal: &Principal, sql: &str, limits: QueryLimits) -> Result<Answer, QueryError> {
         self.sql.run(Arc::clone(&self.shared), principal, sql, limits).await
     }
 
@@ -282,13 +271,8 @@ impl Views {
         let busy = || QueryError::Busy { what: "streams", bound: self.shared.options.streams };
         let place = Arc::clone(&self.shared.streams).try_acquire_owned().map_err(|_| busy())?;
         let (out, events) = mpsc::channel(stream::CLIENT_EVENTS);
-        let client = stream::Client {
-            shared: Arc::clone(&self.shared),
-            token: stream::origin(&view),
-            view,
-            out,
-            _place: place,
-        };
+        let client =
+            stream::Client { shared: Arc::clone(&self.shared), token: stream::origin(&view), view, out, _place: place };
         tokio::spawn(client.run(start));
         Ok(ReceiverStream::new(events))
     }

@@ -122,10 +122,7 @@ impl PortView {
         }
         let Some(value) = value else {
             let key = key::key_json(key, &columns).map_err(|e| e.to_string())?;
-            return Ok(Decoded {
-                change: TailChange::Delete(key),
-                index: Some(Change { key: ordered, row: None }),
-            });
+            return Ok(Decoded { change: TailChange::Delete(key), index: Some(Change { key: ordered, row: None }) });
         };
         let (cells, row) = cell::normal_row(value, &self.port.schema)?;
         for ((at, column), value) in self.key.iter().zip(&values) {
@@ -133,10 +130,7 @@ impl PortView {
                 return Err(format!("column \"{}\" differs between key and value", column.name));
             }
         }
-        Ok(Decoded {
-            change: TailChange::Row(row.clone()),
-            index: Some(Change { key: ordered, row: Some(row) }),
-        })
+        Ok(Decoded { change: TailChange::Row(row.clone()), index: Some(Change { key: ordered, row: Some(row) }) })
     }
 
     pub(crate) fn count_bad(&self, partition: u32, offset: i64, because: &str) {

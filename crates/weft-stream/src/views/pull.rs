@@ -141,18 +141,14 @@ struct TimeBound {
     /// Place of the column in the row.
     column: usize,
     bound: KeyBound,
-    /// Rows before it need not be read. Milliseconds.
+    /// Records with an earlier timestamp need not be read. Milliseconds.
     from_ms: Option<i64>,
 }
 
 fn time_bound(view: &PortView, bounds: &BTreeMap<String, Bound>) -> Result<Option<TimeBound>, QueryError> {
     let mut found = None;
     for (name, bound) in bounds {
-        let bad = |because: String| QueryError::BadBound {
-            port: view.port.id.clone(),
-            column: name.clone(),
-            because,
-        };
+        let bad = |because: String| QueryError::BadBound { port: view.port.id.clone(), column: name.clone(), because };
         let Some(event_time) = &view.port.event_time else {
             return Err(bad("the port has no event time; bound its offsets".to_owned()));
         };
@@ -167,7 +163,8 @@ fn time_bound(view: &PortView, bounds: &BTreeMap<String, Bound>) -> Result<Optio
             Bound::Range { from, .. } => from.as_ref(),
         };
         let from_ms = match first.map(|value| cell::from_bound(value, column_type)).transpose().map_err(bad)? {
-            Some(Scalar::Timestamp(ms)) => Some(ms),
+            // Record timestamps may stand off from the column: a window's last instant, for its exclusive end.
+            Some(Scalar::Timestamp(ms)) => Some(ms.saturating_add(view.port.event_time_offset_ms)),
             _ => None,
         };
         let bound = ordered_bound(bound, column_type).map_err(bad)?;

@@ -107,6 +107,12 @@ impl Lease {
         Ok(bounds)
     }
 
+    /// Log start and end of one partition, as this reader's isolation has it.
+    pub(crate) fn bound(&self, topic: &str, partition: u32) -> Result<(i64, i64), QueryError> {
+        let found = self.consumer().fetch_watermarks(topic, partition.cast_signed(), REQUEST);
+        found.map_err(|e| unavailable(topic, &e))
+    }
+
     /// First offset per partition whose timestamp is at least `ms`; a partition without one is absent.
     pub(crate) fn offsets_at(&self, topic: &str, partitions: u32, ms: i64) -> Result<BTreeMap<u32, i64>, QueryError> {
         let mut asked = TopicPartitionList::new();

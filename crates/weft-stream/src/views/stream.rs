@@ -105,9 +105,7 @@ impl Client {
         for (partition, (low, end)) in bounds {
             let offset = self.token.o.get(&partition).copied().unwrap_or(0);
             if offset < low {
-                return Ok(Some(format!(
-                    "partition {partition} starts at offset {low}, the token stands at {offset}"
-                )));
+                return Ok(Some(format!("partition {partition} starts at offset {low}, the token stands at {offset}")));
             }
             if offset > end {
                 return Ok(Some(format!("partition {partition} ends at offset {end}, the token stands at {offset}")));
@@ -160,6 +158,8 @@ impl Client {
 
     /// Reads the topic from where the client stands until the live tail is within reach, and listens to it.
     async fn catch_up(&mut self) -> Result<broadcast::Receiver<Arc<TailEvent>>, End> {
+        // Listening first keeps the feed from leaving an append port again.
+        let _listening = self.view.tail.subscribe();
         let (done, attached) = oneshot::channel();
         let attach = Command::Attach(self.view.port.id.clone(), done);
         let commands = self.shared.feed.clone();
@@ -167,8 +167,6 @@ impl Client {
         if !matches!(asked, Ok(true)) {
             return Err(End::Gone);
         }
-        // Listening first keeps the feed from leaving an append port again.
-        let _listening = self.view.tail.subscribe();
         attached.await.map_err(|_| End::Gone)??;
         let near = i64::try_from(self.shared.options.stream_events / 4).unwrap_or(i64::MAX);
         loop {
@@ -187,9 +185,7 @@ impl Client {
     }
 
     fn distance(&self, live: &BTreeMap<u32, i64>) -> i64 {
-        live.iter()
-            .map(|(partition, to)| (to - self.token.o.get(partition).copied().unwrap_or(0)).max(0))
-            .sum()
+        live.iter().map(|(partition, to)| (to - self.token.o.get(partition).copied().unwrap_or(0)).max(0)).sum()
     }
 
     async fn catch_up_partition(&mut self, partition: u32, to: i64) -> Result<(), End> {
@@ -216,8 +212,7 @@ impl Client {
                 };
                 let deadline = Instant::now() + CHUNK_TIME;
                 let time_ms_max = u64::try_from(CHUNK_TIME.as_millis()).unwrap_or(u64::MAX);
-                let next =
-                    lease.read(&view.port.topic, partition, (from, to), deadline, time_ms_max, &mut each)?;
+                let next = lease.read(&view.port.topic, partition, (from, to), deadline, time_ms_max, &mut each)?;
                 Ok((events, next))
             })
             .await;
@@ -253,9 +248,14 @@ impl Client {
                         self.deliver(&event).await?;
                     }
                 }
+                // A burst larger than the buffer: who has read everything so far gets the rest from the topic; who has
+                // left its own queue full is cut off.
                 Err(broadcast::error::RecvError::Lagged(_)) => {
-                    let events = self.shared.options.stream_events;
-                    return Err(End::Failed(QueryError::SlowReader { events }));
+                    if self.out.capacity() == 0 {
+                        let events = self.shared.options.stream_events;
+                        return Err(End::Failed(QueryError::SlowReader { events }));
+                    }
+                    tail = self.catch_up().await?;
                 }
                 // The port was rebuilt or left the mesh.
                 Err(broadcast::error::RecvError::Closed) => {
@@ -283,10 +283,7 @@ pub(crate) fn start(view: &PortView, resume: Option<&str>) -> Result<Start, Quer
         return Err(QueryError::BadResumeToken { because: format!("it belongs to port \"{}\"", token.p) });
     }
     if token.g != view.generation {
-        return Ok(Start::Reset(format!(
-            "the port was rebuilt: generation {} then, {} now",
-            token.g, view.generation
-        )));
+        return Ok(Start::Reset(format!("the port was rebuilt: generation {} then, {} now", token.g, view.generation)));
     }
     if token.t != view.topic_id {
         return Ok(Start::Reset("the topic was created anew".to_owned()));

@@ -29,15 +29,9 @@ pub(crate) fn topic_ids<C: ClientContext>(
         let handle = client.native_ptr();
         let queue = c::rd_kafka_queue_new(handle);
         let collection = c::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
-        let options =
-            c::rd_kafka_AdminOptions_new(handle, c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
+        let options = c::rd_kafka_AdminOptions_new(handle, c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
         let mut error_text = [0; 256];
-        c::rd_kafka_AdminOptions_set_request_timeout(
-            options,
-            timeout_ms,
-            error_text.as_mut_ptr(),
-            error_text.len(),
-        );
+        c::rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, error_text.as_mut_ptr(), error_text.len());
         c::rd_kafka_DescribeTopics(handle, collection, options, queue);
         let event = c::rd_kafka_queue_poll(queue, timeout_ms);
         if !event.is_null() {

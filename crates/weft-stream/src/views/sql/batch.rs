@@ -94,8 +94,7 @@ pub(crate) struct BatchBuilder {
 impl BatchBuilder {
     /// `projection` lists the wanted columns by place.
     pub(crate) fn new(schema: &Schema, projection: &[usize], arrow: SchemaRef) -> Self {
-        let columns =
-            projection.iter().map(|at| (*at, Builder::new(schema.columns[*at].column_type))).collect();
+        let columns = projection.iter().map(|at| (*at, Builder::new(schema.columns[*at].column_type))).collect();
         Self { schema: schema.clone(), columns, arrow, rows: 0 }
     }
 

@@ -15,9 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datafusion::catalog::{
-    CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
-};
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider};
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
@@ -211,9 +209,7 @@ async fn execute(
     };
     let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let plan = context.state().create_logical_plan(sql).await.map_err(failed)?;
-    allowed
-        .verify_plan(&plan)
-        .map_err(|error| QueryError::NotAQuery { because: first_line(&error) })?;
+    allowed.verify_plan(&plan).map_err(|error| QueryError::NotAQuery { because: first_line(&error) })?;
     let frame = context.execute_logical_plan(plan).await.map_err(failed)?;
     let mut names = BTreeSet::new();
     for field in frame.schema().fields() {
