@@ -9,7 +9,7 @@
 //!            check ───► cycles, topics, parameters        ──► Mesh
 //! ```
 //!
-//! Every step reports into one [`findings::Findings`] and goes on as far as it can, so that a person sees all that is
+//! Every step reports into one `Findings` and goes on as far as it can, so that a person sees all that is
 //! wrong at once. What is wrong is reported where it is written, and once: what depends on it stays silent.
 
 mod check;
