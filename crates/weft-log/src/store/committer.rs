@@ -148,14 +148,21 @@ impl Committer {
     }
 }
 
-impl Drop for Committer {
-    /// Without [`Committer::stop`]: ends the threads, syncs nothing.
-    fn drop(&mut self) {
+impl Committer {
+    /// Ends the threads and syncs nothing more: the process is dying, or stopped already.
+    pub(super) fn abandon(&self) {
         let mut queue = self.shared.queue.lock();
         queue.stopped = true;
         queue.now.clear();
+        queue.later.clear();
         self.shared.wake.notify_all();
         self.shared.ticker.notify_all();
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }
 

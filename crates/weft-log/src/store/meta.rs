@@ -79,7 +79,7 @@ impl MetaLog {
         committer: &Arc<Committer>,
     ) -> Result<Arc<Self>, StoreError> {
         let wrap = |doing, path: &Path, error| DiskError::new(doing, path, &error);
-        disk.create_dir(dir).map_err(|error| wrap("creating", dir, error))?;
+        super::create_dir_durably(&**disk, dir)?;
         let mut generations = Vec::new();
         for entry in disk.list(dir).map_err(|error| wrap("listing", dir, error))? {
             match entry.name.strip_suffix(".meta").and_then(|digits| digits.parse::<u64>().ok()) {

@@ -88,7 +88,7 @@ impl Store {
     /// Answers the records of the meta log too. Blocks.
     pub fn open(env: Env, dir: &Path, options: StoreOptions) -> Result<(Arc<Self>, Vec<(Bytes, Bytes)>), StoreError> {
         let disk = Arc::clone(&env.disk);
-        disk.create_dir(dir).map_err(|error| DiskError::new("creating", dir, &error))?;
+        create_dir_durably(&*disk, dir)?;
         let lock_path = dir.join("lock");
         let lock = disk.lock(&lock_path).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => StoreError::InUse { path: dir.to_path_buf() },
@@ -251,6 +251,28 @@ impl Store {
         drop(lock);
         Ok(())
     }
+}
+
+impl Drop for Store {
+    /// Without [`Store::close`] this is a crash: nothing more is synced.
+    fn drop(&mut self) {
+        self.shared.committer.abandon();
+    }
+}
+
+/// Creates a directory and those above it; the names are durable afterwards.
+fn create_dir_durably(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+    let missing: Vec<&Path> =
+        dir.ancestors().take_while(|above| !above.as_os_str().is_empty() && !disk.exists(above)).collect();
+    disk.create_dir(dir).map_err(|error| DiskError::new("creating", dir, &error))?;
+    for created in missing {
+        let parent = match created.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        disk.sync_dir(parent).map_err(|error| DiskError::new("syncing", parent, &error))?;
+    }
+    Ok(())
 }
 
 /// Refuses a directory that a newer program wrote; marks a new one.

@@ -307,8 +307,12 @@ impl Partition {
             assert!(before.log_start_offset <= now.log_start_offset, "log start moved back");
             assert!(before.last_stable_offset <= now.last_stable_offset, "last stable offset moved back");
             assert!(before.high_watermark <= now.high_watermark, "high watermark moved back");
+            // Nobody waits for the end alone: what is written becomes visible by the other lines.
+            let woken = (before.log_start_offset, before.last_stable_offset, before.high_watermark)
+                != (now.log_start_offset, now.last_stable_offset, now.high_watermark)
+                || before.offline != now.offline;
             *before = now;
-            true
+            woken
         });
     }
 
@@ -352,8 +356,8 @@ impl Partition {
         self.lock().offsets()
     }
 
-    /// Changes when any of the four lines moves or the partition goes offline. For long polls: subscribe, then
-    /// check, then wait.
+    /// Changes when the log start, the last stable offset or the high watermark moves, or the partition goes
+    /// offline. For long polls: subscribe, then check, then wait.
     pub fn changed(&self) -> watch::Receiver<Offsets> {
         self.changed.subscribe()
     }

@@ -52,6 +52,8 @@ struct Recovery<'a> {
     recovery_point: i64,
     /// Batches below this are in the snapshot already.
     apply_from: i64,
+    /// Leader epoch of the batch scanned last.
+    scanned_epoch: i32,
     names_changed: bool,
 }
 
@@ -66,6 +68,7 @@ impl<'a> Recovery<'a> {
             state: State::new(PartitionConfig::default()),
             recovery_point: 0,
             apply_from: 0,
+            scanned_epoch: i32::MIN,
             names_changed: false,
         };
         for leftover in &leftovers {
@@ -238,9 +241,10 @@ impl<'a> Recovery<'a> {
                 read_batch(&*file, position, length, expected, &mut buffer).map_err(|error| wrap("reading", error))?;
             let Some((header, marker)) = found else { break };
             // Outside the CRC, so looked at here: a torn header may carry a good checksum and an old epoch.
-            if self.state.epochs.last().is_some_and(|&(epoch, _)| header.leader_epoch < epoch) {
+            if header.leader_epoch < self.scanned_epoch {
                 break;
             }
+            self.scanned_epoch = header.leader_epoch;
             segment.appended(&header, self.index_interval_bytes);
             self.apply(&header, marker);
             position += header.size;

@@ -28,7 +28,7 @@ struct Schema {
 /// One field of a request or of a structure in it.
 struct Field {
     /// For people; the walk does not need it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "names make the table readable and test failures clear"))]
+    #[expect(dead_code, reason = "names make the table readable")]
     name: &'static str,
     from: i16,
     to: i16,
@@ -215,32 +215,4 @@ impl Walk<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn depth(fields: &[Field]) -> u32 {
-        fn of(kind: &Kind) -> u32 {
-            match kind {
-                Kind::Array(element) => of(element),
-                Kind::Struct(fields) | Kind::Optional(fields) => depth(fields),
-                Kind::Fixed(_) | Kind::Text | Kind::Bytes => 0,
-            }
-        }
-        1 + fields.iter().map(|field| of(&field.kind)).max().unwrap_or(0)
-    }
-
-    #[test]
-    fn the_deepest_schema_is_within_the_bound() {
-        let deepest = requests::SCHEMAS.iter().map(|schema| depth(schema.fields)).max();
-        assert!(deepest < Some(DEPTH_MAX), "{deepest:?}");
-    }
-
-    #[test]
-    fn fields_have_names_and_versions_that_exist() {
-        for schema in requests::SCHEMAS {
-            for field in schema.fields {
-                assert!(!field.name.is_empty() && field.from <= field.to, "{} {}", schema.api_key, field.name);
-            }
-        }
-    }
-}
+mod tests;
