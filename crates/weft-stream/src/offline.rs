@@ -14,8 +14,10 @@ use bytes::Bytes;
 use serde_json::Value;
 use weft_model::json::parse_value;
 use weft_model::key::key_bytes;
+use weft_model::kind::{Diagnostic, Diagnostics, Kind};
+use weft_model::mesh::Mesh;
 use weft_model::partitioner::partition_of;
-use weft_model::product::{PortKind, PortRole};
+use weft_model::product::{InputPort, PortKind, PortRole};
 use weft_model::progress::{ProgressValue, RecordProgress, WATERMARK_COMPLETE, WATERMARK_NONE, WatermarkMs};
 use weft_model::query::RowJson;
 use weft_model::tests::GivenRow;
@@ -58,6 +60,24 @@ pub enum OfflineError {
         /// Why.
         reason: String,
     },
+}
+
+impl From<OfflineError> for Diagnostics {
+    fn from(error: OfflineError) -> Self {
+        let (what, try_) = match &error {
+            OfflineError::Task(_) => ("the product cannot be run on given rows", ""),
+            OfflineError::Given { .. } => ("given rows cannot be read", "correct them under `given:` of the test"),
+        };
+        Diagnostic {
+            kind: Kind::Invalid,
+            code: "SQL-023",
+            what: what.to_owned(),
+            because: error.to_string(),
+            try_: try_.to_owned(),
+            place: None,
+        }
+        .into()
+    }
 }
 
 /// One record that came out.
@@ -134,8 +154,27 @@ struct Running {
     committed: Vec<InputPosition>,
 }
 
-/// Runs a program over given rows until nothing moves any more.
+/// Runs a product's program over given rows: all rows of its append ports, the last of each key of its upsert ports. What
+/// `weft test` compares.
 pub fn run(
+    mesh: &Mesh,
+    program: &Program,
+    given: &BTreeMap<String, Vec<GivenRow>>,
+) -> Result<BTreeMap<String, Vec<RowJson>>, Diagnostics> {
+    let inputs = mesh.products.get(&program.product).map_or(&[] as &[InputPort], |product| product.inputs.as_slice());
+    if let Some(input) = given.keys().find(|name| !inputs.iter().any(|input| input.name == **name)) {
+        return Err(OfflineError::Given {
+            input: input.clone(),
+            number: 1,
+            reason: "the product has no such input".to_owned(),
+        }
+        .into());
+    }
+    Ok(run_with(program, given, OfflineOptions::default())?.all_rows())
+}
+
+/// Runs a program over given rows until nothing moves any more.
+pub fn run_with(
     program: &Program,
     given: &BTreeMap<String, Vec<GivenRow>>,
     options: OfflineOptions,
@@ -184,8 +223,15 @@ impl Runner {
                     }
                 }
                 let task = runner.task(at, partition, &store, &[])?;
-                let running =
-                    Running { subtopology: at, partition, task, store, reads, buffer: Vec::new(), committed: Vec::new() };
+                let running = Running {
+                    subtopology: at,
+                    partition,
+                    task,
+                    store,
+                    reads,
+                    buffer: Vec::new(),
+                    committed: Vec::new(),
+                };
                 runner.tasks.push(running);
             }
         }
@@ -251,7 +297,8 @@ impl Runner {
                         let id = LogId { topic: topic.clone(), partition };
                         let deleted = matches!(row, GivenRow::Delete(_));
                         let value = (!deleted).then(|| Bytes::copy_from_slice(text.as_bytes()));
-                        let progress = RecordProgress { writer: 0, writer_watermark: watermark, row_watermark: watermark };
+                        let progress =
+                            RecordProgress { writer: 0, writer_watermark: watermark, row_watermark: watermark };
                         let timestamp_ms = watermark.max(0);
                         self.append(&id, |offset| InputRecord {
                             offset,
@@ -351,17 +398,25 @@ impl Runner {
     fn publish(&mut self, effect: Effect) {
         let program = self.program.clone();
         match effect {
-            Effect::Record { to, partition, key, value, timestamp_ms, progress } => match &program.destinations[to].to {
-                DestinationTo::Repartition { .. } => {
-                    let id = LogId { topic: program.destination_topic(1, to), partition };
-                    self.append(&id, |offset| InputRecord { offset, timestamp_ms, key, value, progress: Some(progress) });
+            Effect::Record { to, partition, key, value, timestamp_ms, progress } => {
+                match &program.destinations[to].to {
+                    DestinationTo::Repartition { .. } => {
+                        let id = LogId { topic: program.destination_topic(1, to), partition };
+                        self.append(&id, |offset| InputRecord {
+                            offset,
+                            timestamp_ms,
+                            key,
+                            value,
+                            progress: Some(progress),
+                        });
+                    }
+                    DestinationTo::Port { port, .. } => {
+                        let value = value.map(|value| String::from_utf8_lossy(&value).into_owned());
+                        let record = OutputRecord { partition, key, value, timestamp_ms, progress };
+                        self.output.records.entry(port.port.to_string()).or_default().push(record);
+                    }
                 }
-                DestinationTo::Port { port, .. } => {
-                    let value = value.map(|value| String::from_utf8_lossy(&value).into_owned());
-                    let record = OutputRecord { partition, key, value, timestamp_ms, progress };
-                    self.output.records.entry(port.port.to_string()).or_default().push(record);
-                }
-            },
+            }
             Effect::Progress { to, partition, writer, writers, watermark, .. } => match &program.destinations[to].to {
                 DestinationTo::Repartition { .. } => {
                     let id = LogId { topic: program.destination_topic(1, to), partition };
@@ -389,7 +444,8 @@ impl Runner {
         let committed = running.committed.clone();
         let mut replays = Vec::new();
         for (input, id, cursor) in &running.reads {
-            let position = committed.iter().find(|position| position.input == *input && position.partition == id.partition);
+            let position =
+                committed.iter().find(|position| position.input == *input && position.partition == id.partition);
             let from = position.map_or(0, |position| position.offset);
             // Progress is read again from the start, records from the committed offset.
             let again = |item: &&Item| match item {
@@ -437,7 +493,8 @@ fn given_key(input: &Input, text: &str) -> Result<Option<Bytes>, String> {
     let mut values = Vec::new();
     for column in &input.key {
         let value = row.get(&column.name).unwrap_or(&Value::Null);
-        let value = parse_value(value, column.column_type).map_err(|error| format!("column \"{}\": {error}", column.name))?;
+        let value =
+            parse_value(value, column.column_type).map_err(|error| format!("column \"{}\": {error}", column.name))?;
         values.push(value);
     }
     key_bytes(&values).map(Some).map_err(|error| error.to_string())

@@ -238,9 +238,9 @@ impl ColumnBuilder {
             ColumnType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(rows)),
             ColumnType::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
             ColumnType::Float64 => Self::Float64(Float64Builder::with_capacity(rows)),
-            ColumnType::Decimal { .. } => Self::Decimal(
-                Decimal128Builder::with_capacity(rows).with_data_type(arrow_type(column_type)),
-            ),
+            ColumnType::Decimal { .. } => {
+                Self::Decimal(Decimal128Builder::with_capacity(rows).with_data_type(arrow_type(column_type)))
+            }
             ColumnType::Timestamp => Self::Timestamp(TimestampMillisecondBuilder::with_capacity(rows)),
             ColumnType::Date => Self::Date(Date32Builder::with_capacity(rows)),
             ColumnType::Bytes => Self::Bytes(BinaryBuilder::with_capacity(rows, rows * 8)),

@@ -8,7 +8,9 @@
 //! The version byte stands before the row, where the row is stored.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, SchemaRef, TimestampMillisecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, SchemaRef, TimestampMillisecondType,
+};
 use std::borrow::Cow;
 use weft_model::json::Scalar;
 use weft_model::schema::{ColumnType, Schema};

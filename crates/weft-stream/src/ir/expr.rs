@@ -173,7 +173,10 @@ pub enum Type {
     Boolean,
     Int64,
     Float64,
-    Decimal { precision: u8, scale: i8 },
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
     /// Milliseconds since 1970, UTC.
     Timestamp,
     Date,

@@ -452,9 +452,9 @@ impl Program {
 
     /// Position of `errors` or `late` among the destinations.
     pub fn builtin(&self, wanted: PortRole) -> Option<usize> {
-        self.destinations.iter().position(
-            |destination| matches!(&destination.to, DestinationTo::Port { role, .. } if *role == wanted),
-        )
+        self.destinations
+            .iter()
+            .position(|destination| matches!(&destination.to, DestinationTo::Port { role, .. } if *role == wanted))
     }
 
     /// Number of a task among the writers of a destination: its partition where one sub-topology writes the topic, its

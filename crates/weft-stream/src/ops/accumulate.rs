@@ -21,8 +21,14 @@ pub(crate) struct Kind {
 pub(crate) enum Accumulator {
     Count(i64),
     /// Rows and their sum, in the unit of the argument; decimals unscaled.
-    Exact { rows: i64, sum: i128 },
-    Float { rows: i64, sum: f64 },
+    Exact {
+        rows: i64,
+        sum: i128,
+    },
+    Float {
+        rows: i64,
+        sum: f64,
+    },
     Extreme(Option<Scalar<'static>>),
 }
 
@@ -137,10 +143,9 @@ impl Kind {
         }
         Some(match self.start() {
             Accumulator::Count(_) => Accumulator::Count(i64::from_le_bytes(take(bytes)?)),
-            Accumulator::Exact { .. } => Accumulator::Exact {
-                rows: i64::from_le_bytes(take(bytes)?),
-                sum: i128::from_le_bytes(take(bytes)?),
-            },
+            Accumulator::Exact { .. } => {
+                Accumulator::Exact { rows: i64::from_le_bytes(take(bytes)?), sum: i128::from_le_bytes(take(bytes)?) }
+            }
             Accumulator::Float { .. } => {
                 Accumulator::Float { rows: i64::from_le_bytes(take(bytes)?), sum: f64::from_le_bytes(take(bytes)?) }
             }

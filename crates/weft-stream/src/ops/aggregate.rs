@@ -82,7 +82,10 @@ impl WindowAggregate {
             group_types: group.iter().map(|&at| type_of(at)).collect(),
             group,
             arguments: aggregates.iter().map(|one| (one.argument, one.filter)).collect(),
-            kinds: aggregates.iter().map(|one| Kind { function: one.function, argument: one.argument.map(type_of) }).collect(),
+            kinds: aggregates
+                .iter()
+                .map(|one| Kind { function: one.function, argument: one.argument.map(type_of) })
+                .collect(),
             columns: columns.clone(),
             store,
             entries: BTreeMap::new(),
@@ -254,11 +257,8 @@ impl WindowAggregate {
             state.put(self.store, key.to_vec(), self.encode(entry));
         }
         let changed: Vec<(&[u8], &Entry)> = dirty.into_iter().filter(|(_, entry)| self.differs(entry)).collect();
-        let rows = if changed.is_empty() {
-            None
-        } else {
-            Some(self.rows(&changed, behind(self.closed_to, self.grace_ms))?)
-        };
+        let rows =
+            if changed.is_empty() { None } else { Some(self.rows(&changed, behind(self.closed_to, self.grace_ms))?) };
         if self.entries.len() > CACHE_ENTRIES_MAX {
             self.entries.clear();
         }
@@ -270,7 +270,11 @@ impl WindowAggregate {
     }
 
     /// Closes windows with end + grace ≤ `time`: gives their last changes and their final rows.
-    pub(crate) fn advance(&mut self, time: WatermarkMs, state: &mut State) -> Result<Option<(Option<Batch>, Batch)>, TaskError> {
+    pub(crate) fn advance(
+        &mut self,
+        time: WatermarkMs,
+        state: &mut State,
+    ) -> Result<Option<(Option<Batch>, Batch)>, TaskError> {
         if time <= self.closed_to {
             return Ok(None);
         }

@@ -34,15 +34,15 @@ impl Batch {
     /// The rows for which `keep` is true.
     pub(crate) fn filter(&self, keep: &arrow::array::BooleanArray) -> Self {
         let columns = filter_record_batch(&self.columns, keep).expect("one flag per row");
-        let kept = |(at, meta): (usize, &Meta)| {
-            (arrow::array::Array::is_valid(keep, at) && keep.value(at)).then_some(*meta)
-        };
+        let kept =
+            |(at, meta): (usize, &Meta)| (arrow::array::Array::is_valid(keep, at) && keep.value(at)).then_some(*meta);
         Self { columns, meta: self.meta.iter().enumerate().filter_map(kept).collect() }
     }
 
     /// These rows, in this order.
     pub(crate) fn take(&self, rows: &[u32]) -> Self {
-        let columns = take_record_batch(&self.columns, &UInt32Array::from(rows.to_vec())).expect("rows are in the batch");
+        let columns =
+            take_record_batch(&self.columns, &UInt32Array::from(rows.to_vec())).expect("rows are in the batch");
         Self { columns, meta: rows.iter().map(|&row| self.meta[row as usize]).collect() }
     }
 }

@@ -42,7 +42,9 @@ pub(crate) fn df_schema(columns: &Schema) -> DFSchema {
         .columns
         .iter()
         .enumerate()
-        .map(|(at, column)| arrow::datatypes::Field::new(format!("c{at}"), arrow_type(column.column_type), column.nullable))
+        .map(|(at, column)| {
+            arrow::datatypes::Field::new(format!("c{at}"), arrow_type(column.column_type), column.nullable)
+        })
         .collect();
     DFSchema::try_from(arrow::datatypes::Schema::new(fields)).expect("c0, c1, … are distinct")
 }
@@ -52,7 +54,8 @@ pub(crate) fn physical(expr: &Expr, columns: &Schema) -> Result<Arc<dyn Physical
     let logical = to_df(expr)?;
     let schema = df_schema(columns);
     let planning = datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext::default();
-    let physical = datafusion::physical_expr::create_physical_expr(&logical, &schema, &ExecutionProps::new(), &planning)?;
+    let physical =
+        datafusion::physical_expr::create_physical_expr(&logical, &schema, &ExecutionProps::new(), &planning)?;
     // Integer arithmetic wraps unless told otherwise.
     let checked = physical.transform_up(|node| {
         if let Some(binary) = node.downcast_ref::<PhysicalBinary>() {
@@ -225,7 +228,8 @@ fn scalar_value(literal: &Literal) -> Result<ScalarValue, DataFusionError> {
             _ => ScalarValue::Utf8(Some(text.clone())),
         },
         Literal::Bytes(hex) => {
-            let byte = |at: usize| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(bad);
+            let byte =
+                |at: usize| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(bad);
             ScalarValue::Binary(Some((0..hex.len()).step_by(2).map(byte).collect::<Result<_, _>>()?))
         }
         Literal::Decimal { unscaled, precision, scale } => {
@@ -287,11 +291,9 @@ pub(crate) fn literal(value: &ScalarValue) -> Option<Literal> {
         | ScalarValue::DurationMicrosecond(Some(value))
         | ScalarValue::DurationNanosecond(Some(value)) => instant(*value),
         ScalarValue::Date32(Some(value)) => instant((*value).into()),
-        ScalarValue::IntervalMonthDayNano(Some(value)) => Some(Literal::Interval {
-            months: value.months,
-            days: value.days,
-            nanoseconds: value.nanoseconds,
-        }),
+        ScalarValue::IntervalMonthDayNano(Some(value)) => {
+            Some(Literal::Interval { months: value.months, days: value.days, nanoseconds: value.nanoseconds })
+        }
         ScalarValue::IntervalDayTime(Some(value)) => Some(Literal::Interval {
             months: 0,
             days: value.days,

@@ -6,17 +6,17 @@
 //!                                        └─► effects for the port late
 //! ```
 
+pub(crate) mod accumulate;
+pub(crate) mod aggregate;
 pub(crate) mod batch;
 pub(crate) mod bind;
 pub(crate) mod evaluate;
 pub(crate) mod rejected;
-pub(crate) mod accumulate;
-pub(crate) mod aggregate;
+pub(crate) mod rekey;
+pub(crate) mod sink;
 pub(crate) mod table;
 pub(crate) mod table_join;
 pub(crate) mod window_join;
-pub(crate) mod rekey;
-pub(crate) mod sink;
 
 /// First byte of every state value and repartition record.
 pub(crate) const BYTES_VERSION: u8 = 1;

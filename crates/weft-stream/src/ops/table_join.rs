@@ -72,9 +72,7 @@ impl TableJoin {
         let met: Vec<bool> = rows
             .iter()
             .enumerate()
-            .map(|(at, &row)| {
-                matched[row as usize] && arrow::array::Array::is_valid(holds, at) && holds.value(at)
-            })
+            .map(|(at, &row)| matched[row as usize] && arrow::array::Array::is_valid(holds, at) && holds.value(at))
             .collect();
         let both = both.take(&rows);
         if !self.left {

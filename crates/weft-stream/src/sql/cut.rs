@@ -9,8 +9,8 @@ use weft_model::schema::Schema;
 use super::graph::{Edge, Graph, Kind};
 use super::refuse::{Outcome, refuse};
 use crate::ir::{
-    Destination, DestinationTo, From, Input, InputFrom, InputProgress, Operator, OperatorId, OperatorKind, Program, Store,
-    SubTopology, VERSION,
+    Destination, DestinationTo, From, Input, InputFrom, InputProgress, Operator, OperatorId, OperatorKind, Program,
+    Store, SubTopology, VERSION,
 };
 
 /// What the cut needs to know of the product.
@@ -121,9 +121,9 @@ impl Cut<'_> {
         }
         let mut order: Vec<usize> = Vec::new();
         while order.len() < needs.len() {
-            let ready = needs.iter().find(|(group, needs)| {
-                !order.contains(group) && needs.iter().all(|need| order.contains(need))
-            });
+            let ready = needs
+                .iter()
+                .find(|(group, needs)| !order.contains(group) && needs.iter().all(|need| order.contains(need)));
             match ready {
                 Some((group, _)) => order.push(*group),
                 None => {
@@ -367,6 +367,7 @@ impl Ids {
 
 /// 128 bits of FNV-1a in hex.
 fn fnv(text: &str) -> String {
-    let hash = |seed: u64| text.bytes().fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash =
+        |seed: u64| text.bytes().fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{:016x}{:016x}", hash(0xcbf2_9ce4_8422_2325), hash(0x9747_b28c_85eb_ca6b))
 }

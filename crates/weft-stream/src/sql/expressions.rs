@@ -40,9 +40,9 @@ pub(crate) fn convert(expr: &DfExpr, resolve: &Resolve<'_>) -> Outcome<Expr> {
     match expr {
         DfExpr::Alias(alias) => convert(&alias.expr, resolve),
         DfExpr::Column(column) => resolve(column).map(Expr::Column),
-        DfExpr::Literal(value, _) => {
-            literal(value).map(Expr::Literal).ok_or_else(|| unsupported(&format!("a literal of type {}", value.data_type())))
-        }
+        DfExpr::Literal(value, _) => literal(value)
+            .map(Expr::Literal)
+            .ok_or_else(|| unsupported(&format!("a literal of type {}", value.data_type()))),
         DfExpr::BinaryExpr(binary) => {
             let op = binary_op(binary.op).ok_or_else(|| unsupported(&format!("operator {}", binary.op)))?;
             Ok(Expr::Binary { op, left: boxed(&binary.left)?, right: boxed(&binary.right)? })
@@ -84,7 +84,9 @@ pub(crate) fn convert(expr: &DfExpr, resolve: &Resolve<'_>) -> Outcome<Expr> {
                 .collect::<Outcome<_>>()?,
             otherwise: case.else_expr.as_deref().map(boxed).transpose()?,
         }),
-        DfExpr::Cast(cast) => Ok(Expr::Cast { operand: boxed(&cast.expr)?, to: target(cast.field.data_type())?, or_null: false }),
+        DfExpr::Cast(cast) => {
+            Ok(Expr::Cast { operand: boxed(&cast.expr)?, to: target(cast.field.data_type())?, or_null: false })
+        }
         DfExpr::TryCast(cast) => {
             Ok(Expr::Cast { operand: boxed(&cast.expr)?, to: target(cast.field.data_type())?, or_null: true })
         }
@@ -105,7 +107,9 @@ pub(crate) fn convert(expr: &DfExpr, resolve: &Resolve<'_>) -> Outcome<Expr> {
             Err(unsupported("a subquery in an expression"))
         }
         DfExpr::GroupingSet(_) => Err(unsupported("GROUPING SETS, CUBE or ROLLUP")),
-        DfExpr::AggregateFunction(call) => Err(unsupported(&format!("aggregate {} outside of SELECT … GROUP BY", call.func.name()))),
+        DfExpr::AggregateFunction(call) => {
+            Err(unsupported(&format!("aggregate {} outside of SELECT … GROUP BY", call.func.name())))
+        }
         other => Err(unsupported(&format!("\"{other}\""))),
     }
 }
@@ -153,9 +157,7 @@ pub(crate) fn as_column(expr: &Expr, columns: &Schema) -> Outcome<(Expr, ColumnT
         | DataType::UInt64 => (ColumnType::Int64, Some(Type::Int64)),
         DataType::Float64 => (ColumnType::Float64, None),
         DataType::Float32 => (ColumnType::Float64, Some(Type::Float64)),
-        DataType::Decimal128(precision, scale) => {
-            (ColumnType::Decimal { precision: *precision, scale: *scale }, None)
-        }
+        DataType::Decimal128(precision, scale) => (ColumnType::Decimal { precision: *precision, scale: *scale }, None),
         DataType::Timestamp(arrow::datatypes::TimeUnit::Millisecond, None) => (ColumnType::Timestamp, None),
         DataType::Timestamp(..) => (ColumnType::Timestamp, Some(Type::Timestamp)),
         DataType::Date32 => (ColumnType::Date, None),
@@ -229,5 +231,9 @@ pub(crate) fn conjuncts(expr: Expr, out: &mut Vec<Expr>) {
 
 /// `a AND b AND c`; none of nothing.
 pub(crate) fn conjunction(parts: Vec<Expr>) -> Option<Expr> {
-    parts.into_iter().reduce(|left, right| Expr::Binary { op: BinaryOp::And, left: Box::new(left), right: Box::new(right) })
+    parts.into_iter().reduce(|left, right| Expr::Binary {
+        op: BinaryOp::And,
+        left: Box::new(left),
+        right: Box::new(right),
+    })
 }

@@ -68,9 +68,7 @@ pub(crate) struct Facts {
 impl Facts {
     /// The facts of a node whose column `i` is column `from[i]` of this one, or computed.
     pub(crate) fn projected(&self, from: &[Option<usize>]) -> Self {
-        let places = |of: usize| -> BTreeSet<usize> {
-            (0..from.len()).filter(|&at| from[at] == Some(of)).collect()
-        };
+        let places = |of: usize| -> BTreeSet<usize> { (0..from.len()).filter(|&at| from[at] == Some(of)).collect() };
         let all = |set: &BTreeSet<usize>| -> BTreeSet<usize> { set.iter().flat_map(|&at| places(at)).collect() };
         let map = |of: &BTreeMap<usize, i64>| -> BTreeMap<usize, i64> {
             of.iter().flat_map(|(&at, &value)| places(at).into_iter().map(move |at| (at, value))).collect()
@@ -242,7 +240,10 @@ impl Graph {
                     OperatorKind::WindowAggregate { group, aggregates, .. } => {
                         group.iter_mut().for_each(|column| *column = place(0, *column));
                         for one in aggregates {
-                            one.argument.iter_mut().chain(&mut one.filter).for_each(|column| *column = place(0, *column));
+                            one.argument
+                                .iter_mut()
+                                .chain(&mut one.filter)
+                                .for_each(|column| *column = place(0, *column));
                         }
                         (0..old_count).collect()
                     }

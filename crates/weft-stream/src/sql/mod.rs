@@ -49,10 +49,12 @@ pub fn compile(mesh: &Mesh, product: &ProductId, previous: Option<&Program>) -> 
     };
     let Behaviour::Transform { sql, file } = &product.behaviour else {
         let what = format!("product \"{}\" has no SQL", product.id);
-        let refusal = refuse("SQL-015", what, "it is a source or external", "only products with transform.sql are compiled");
+        let refusal =
+            refuse("SQL-015", what, "it is a source or external", "only products with transform.sql are compiled");
         return Err(refusal.diagnostic.into());
     };
-    let mut compiler = Compiler { mesh, product, file, graph: Graph::default(), sinks: BTreeMap::new(), findings: Vec::new() };
+    let mut compiler =
+        Compiler { mesh, product, file, graph: Graph::default(), sinks: BTreeMap::new(), findings: Vec::new() };
     compiler.statements(sql);
     let Compiler { mut graph, sinks, mut findings, .. } = compiler;
     if findings.is_empty() {
@@ -142,8 +144,7 @@ impl<'a> Compiler<'a> {
             .at(statement.port.clone()));
         };
         let plan = self.bind(statement)?;
-        let mut planner =
-            Planner { mesh: self.mesh, inputs: &self.product.inputs, statement, graph: &mut self.graph };
+        let mut planner = Planner { mesh: self.mesh, inputs: &self.product.inputs, statement, graph: &mut self.graph };
         let rows = planner.plan(&plan)?;
         let names: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
         self.sink(statement, port, rows, &names)
@@ -164,7 +165,12 @@ impl<'a> Compiler<'a> {
             for name in ["window_start", "window_end"] {
                 if schema.column(name).is_some() {
                     let what = format!("input \"{}\" has a column \"{name}\" already", tumble.input);
-                    return Err(refuse("SQL-014", what, "TUMBLE adds one of that name", "rename it in the product that makes it"));
+                    return Err(refuse(
+                        "SQL-014",
+                        what,
+                        "TUMBLE adds one of that name",
+                        "rename it in the product that makes it",
+                    ));
                 }
                 let column = Column { name: name.to_owned(), column_type: ColumnType::Timestamp, nullable: false };
                 schema.columns.push(column);
@@ -203,8 +209,13 @@ impl<'a> Compiler<'a> {
                 SchemaError::FieldNotFound { field, valid_fields } => {
                     let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
                     let what = format!("no column \"{}\" here", field.flat_name());
-                    refuse("SQL-003", what, "no input of the statement has it", suggestion(&field.name, names.iter().copied()))
-                        .at(field.name.clone())
+                    refuse(
+                        "SQL-003",
+                        what,
+                        "no input of the statement has it",
+                        suggestion(&field.name, names.iter().copied()),
+                    )
+                    .at(field.name.clone())
                 }
                 SchemaError::AmbiguousReference { field } => refuse(
                     "SQL-003",
@@ -213,7 +224,9 @@ impl<'a> Compiler<'a> {
                     format!("write <input>.{}", field.name),
                 )
                 .at(field.name.clone()),
-                other => refuse("SQL-003", "column names clash", other.to_string(), "give columns different names with AS"),
+                other => {
+                    refuse("SQL-003", "column names clash", other.to_string(), "give columns different names with AS")
+                }
             };
         }
         let text = root.strip_backtrace();
@@ -221,14 +234,17 @@ impl<'a> Compiler<'a> {
         if let Some((_, name)) = text.split_once(NO_TABLE) {
             return self.no_input(name);
         }
-        let text = text.trim_start_matches("Error during planning: ").trim_start_matches("This feature is not implemented: ");
+        let text =
+            text.trim_start_matches("Error during planning: ").trim_start_matches("This feature is not implemented: ");
         if let Some(rest) = text.strip_prefix("Invalid function '") {
             let name = rest.split('\'').next().unwrap_or_default();
             let near = rest.split_once("Did you mean '").and_then(|(_, near)| near.split('\'').next());
             let try_ = near.map_or_else(String::new, |near| format!("did you mean \"{near}\"?"));
-            return refuse("SQL-005", format!("no function \"{name}\""), "this version knows none of that name", try_).at(name);
+            return refuse("SQL-005", format!("no function \"{name}\""), "this version knows none of that name", try_)
+                .at(name);
         }
-        if text.contains("must appear in the GROUP BY") || text.contains("could not be resolved from available columns") {
+        if text.contains("must appear in the GROUP BY") || text.contains("could not be resolved from available columns")
+        {
             let try_ = "add it to GROUP BY, or put it into an aggregate";
             return refuse("SQL-003", "a column is neither grouped nor aggregated", text, try_).at("GROUP");
         }
@@ -238,7 +254,13 @@ impl<'a> Compiler<'a> {
         refuse("SQL-004", "types do not go together", text, "CAST one side to the type of the other")
     }
 
-    fn sink(&mut self, statement: &Statement, port: &'a OutputPort, rows: graph::Edge, names: &[String]) -> Outcome<()> {
+    fn sink(
+        &mut self,
+        statement: &Statement,
+        port: &'a OutputPort,
+        rows: graph::Edge,
+        names: &[String],
+    ) -> Outcome<()> {
         let node = self.graph.node(rows);
         if matches!(node.kind, Kind::Scan { .. }) && node.facts.updates {
             let Kind::Scan { input } = &node.kind else { unreachable!("matched above") };
@@ -267,7 +289,8 @@ impl<'a> Compiler<'a> {
             self.findings.extend(findings);
             return Ok(());
         }
-        let place = |name: &String| names.iter().position(|column| column == name).expect("checked against the contract");
+        let place =
+            |name: &String| names.iter().position(|column| column == name).expect("checked against the contract");
         let value: Vec<usize> = port.schema.columns.iter().map(|column| place(&column.name)).collect();
         let key: Vec<usize> = port.key.iter().map(place).collect();
         let facts = &node.facts;
@@ -289,13 +312,21 @@ impl<'a> Compiler<'a> {
                     "SQL-018",
                     format!("the key of port \"{}\" does not tell its rows apart", port.id.port),
                     "rows of a window aggregate are told apart by the window and the columns of GROUP BY, no more and no less",
-                    format!("make these the key: window_start (or window_end) and the grouped columns; it is now: {}", port.key.join(", ")),
+                    format!(
+                        "make these the key: window_start (or window_end) and the grouped columns; it is now: {}",
+                        port.key.join(", ")
+                    ),
                 ));
             }
         }
         if port.kind == PortKind::Upsert && key.is_empty() {
             let what = format!("port \"{}\" is upsert and has no key", port.id.port);
-            return Err(refuse("SQL-018", what, "a row replaces the one with the same key", "mark the key columns in the contract"));
+            return Err(refuse(
+                "SQL-018",
+                what,
+                "a row replaces the one with the same key",
+                "mark the key columns in the contract",
+            ));
         }
         let event_time = port.event_time.as_ref().map(place);
         let behind_ms = match event_time {

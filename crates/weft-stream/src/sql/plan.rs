@@ -36,7 +36,12 @@ impl Planner<'_> {
             LogicalPlan::SubqueryAlias(alias) => self.plan(&alias.input),
             LogicalPlan::Projection(projection) => {
                 let input = self.plan(&projection.input)?;
-                self.project(input, &projection.expr, projection.input.schema(), projection.schema.fields().iter().map(|field| field.name().clone()))
+                self.project(
+                    input,
+                    &projection.expr,
+                    projection.input.schema(),
+                    projection.schema.fields().iter().map(|field| field.name().clone()),
+                )
             }
             LogicalPlan::Filter(filter) => self.filter(&filter.input, &filter.predicate),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
@@ -61,7 +66,9 @@ impl Planner<'_> {
                 "GROUP BY the columns within TUMBLE(…), or write to an upsert port keyed by them",
             )
             .at("DISTINCT")),
-            LogicalPlan::Union(_) => Err(cannot("UNION", "a port has one statement", "give each input a product of its own").at("UNION")),
+            LogicalPlan::Union(_) => {
+                Err(cannot("UNION", "a port has one statement", "give each input a product of its own").at("UNION"))
+            }
             LogicalPlan::Window(_) => {
                 Err(cannot("OVER", "its frame has no bound in time", "use TUMBLE(…) and GROUP BY").at("OVER"))
             }
@@ -95,7 +102,13 @@ impl Planner<'_> {
             facts.clock.insert(at, port.event_time_offset_ms);
         }
         let columns = port.schema.clone();
-        Ok(self.graph.add(Node { kind: Kind::Scan { input: input_name }, from: Vec::new(), columns, salt: String::new(), facts }))
+        Ok(self.graph.add(Node {
+            kind: Kind::Scan { input: input_name },
+            from: Vec::new(),
+            columns,
+            salt: String::new(),
+            facts,
+        }))
     }
 
     fn window(&mut self, tumble: &Tumble) -> Outcome<Edge> {
@@ -103,17 +116,28 @@ impl Planner<'_> {
         let known = port.schema.columns.iter().map(|column| column.name.as_str());
         if port.schema.column(&tumble.column).is_none() {
             let what = format!("input \"{}\" has no column \"{}\"", tumble.input, tumble.column);
-            return Err(refuse("SQL-003", what, "DESCRIPTOR names the column of event time", suggestion(&tumble.column, known))
-                .at(&tumble.column));
+            return Err(refuse(
+                "SQL-003",
+                what,
+                "DESCRIPTOR names the column of event time",
+                suggestion(&tumble.column, known),
+            )
+            .at(&tumble.column));
         }
         if port.event_time.as_deref() != Some(&tumble.column) || port.event_time_offset_ms != 0 {
             let because = match &port.event_time {
                 Some(column) => format!("progress of port \"{}\" is declared for column \"{column}\"", port.id),
                 None => format!("port \"{}\" has no event time, so its progress says nothing of any column", port.id),
             };
-            let try_ = port.event_time.as_ref().map_or_else(String::new, |column| format!("write DESCRIPTOR({column})"));
-            return Err(refuse("SQL-014", format!("a window cannot follow column \"{}\"", tumble.column), because, try_)
-                .at(&tumble.column));
+            let try_ =
+                port.event_time.as_ref().map_or_else(String::new, |column| format!("write DESCRIPTOR({column})"));
+            return Err(refuse(
+                "SQL-014",
+                format!("a window cannot follow column \"{}\"", tumble.column),
+                because,
+                try_,
+            )
+            .at(&tumble.column));
         }
         let input = tumble.input.clone();
         let scan = self.stream(&input)?;
@@ -168,8 +192,13 @@ impl Planner<'_> {
             schema.index_of_column(column).map_err(|_| {
                 let names: Vec<String> = schema.columns().iter().map(|column| column.name.clone()).collect();
                 let what = format!("no column \"{}\" here", column.name);
-                refuse("SQL-003", what, "the statement's inputs have none of that name", suggestion(&column.name, names.iter().map(String::as_str)))
-                    .at(&column.name)
+                refuse(
+                    "SQL-003",
+                    what,
+                    "the statement's inputs have none of that name",
+                    suggestion(&column.name, names.iter().map(String::as_str)),
+                )
+                .at(&column.name)
             })
         }
     }
@@ -186,7 +215,10 @@ impl Planner<'_> {
         for (expr, name) in exprs.iter().zip(names) {
             columns.push((name, convert(expr, &resolve)?));
         }
-        if !matches!(self.graph.node(input).kind, Kind::Op(OperatorKind::WindowAggregate { .. } | OperatorKind::Project { .. })) {
+        if !matches!(
+            self.graph.node(input).kind,
+            Kind::Op(OperatorKind::WindowAggregate { .. } | OperatorKind::Project { .. })
+        ) {
             self.events(input)?;
         }
         self.projection(input, columns)
@@ -278,7 +310,8 @@ impl Planner<'_> {
 
     fn rekey(&mut self, input: Edge, key: Vec<usize>, partitions: u32) -> Outcome<Edge> {
         // A projection of its own, so that pruning sends only what is needed.
-        let all = self.graph.columns(input).iter().enumerate().map(|(at, column)| (column.name.clone(), Expr::Column(at)));
+        let all =
+            self.graph.columns(input).iter().enumerate().map(|(at, column)| (column.name.clone(), Expr::Column(at)));
         let all = all.collect();
         let input = self.projection(input, all)?;
         let node = self.graph.node(input);
@@ -374,19 +407,20 @@ impl Planner<'_> {
         let behind = BTreeMap::from([(0, size_ms - 1), (1, -1)]);
         let mut identity = vec![BTreeSet::from([0, 1])];
         identity.extend((0..group.len()).map(|at| BTreeSet::from([2 + at])));
-        let facts = Facts {
-            updates: true,
-            direct: false,
-            partitions: node.facts.partitions,
-            partition_key: node.facts.partition_key.as_ref().and_then(|key| {
-                key.iter().map(|at| Some(2 + group.iter().position(|column| column == at)?)).collect()
-            }),
-            behind,
-            clock: BTreeMap::from([(1, -1)]),
-            window: None,
-            identity: Some(identity),
-            late: None,
-        };
+        let facts =
+            Facts {
+                updates: true,
+                direct: false,
+                partitions: node.facts.partitions,
+                partition_key: node.facts.partition_key.as_ref().and_then(|key| {
+                    key.iter().map(|at| Some(2 + group.iter().position(|column| column == at)?)).collect()
+                }),
+                behind,
+                clock: BTreeMap::from([(1, -1)]),
+                window: None,
+                identity: Some(identity),
+                late: None,
+            };
         let kind = Kind::Op(OperatorKind::WindowAggregate { size_ms, grace_ms, group, aggregates, store: LATER });
         let mut edge =
             self.graph.add(Node { kind, from: vec![narrow], columns: Schema { columns }, salt: String::new(), facts });
@@ -416,7 +450,11 @@ impl Planner<'_> {
         let mut parts = Vec::new();
         for (on_left, on_right) in &join.on {
             let side = |expr: &DfExpr| convert(expr, &resolve);
-            parts.push(Expr::Binary { op: BinaryOp::Equal, left: Box::new(side(on_left)?), right: Box::new(side(on_right)?) });
+            parts.push(Expr::Binary {
+                op: BinaryOp::Equal,
+                left: Box::new(side(on_left)?),
+                right: Box::new(side(on_right)?),
+            });
         }
         if let Some(filter) = &join.filter {
             conjuncts(convert(filter, &resolve)?, &mut parts);
@@ -454,7 +492,14 @@ impl Planner<'_> {
         if self.updates(edge) { self.events(edge) } else { Ok(()) }
     }
 
-    fn table_join(&mut self, left: Edge, right: Edge, left_count: usize, parts: Vec<Expr>, outer: bool) -> Outcome<Edge> {
+    fn table_join(
+        &mut self,
+        left: Edge,
+        right: Edge,
+        left_count: usize,
+        parts: Vec<Expr>,
+        outer: bool,
+    ) -> Outcome<Edge> {
         let Kind::Scan { input: name } = self.graph.node(right).kind.clone() else { panic!("a table is a scan") };
         let (input, port) = self.port(&name);
         let (broadcast, partitions, key_names) = (input.broadcast, port.partitions, port.key.clone());
@@ -529,14 +574,17 @@ impl Planner<'_> {
         let facts = node.facts.clone();
         let store = if broadcast { None } else { Some(LATER) };
         let kind = Kind::Op(OperatorKind::Table { store });
-        let table = self.graph.add(Node { kind, from: vec![right], columns: table_columns, salt: String::new(), facts });
+        let table =
+            self.graph.add(Node { kind, from: vec![right], columns: table_columns, salt: String::new(), facts });
         let stream_count = self.graph.columns(stream).len();
         let condition = conjunction(rest).map(|expr| shift_right(expr, left_count, stream_count));
         let mut columns = self.graph.node(stream).columns.clone();
-        columns.columns.extend(self.graph.columns(table).iter().map(|column| Column {
-            nullable: column.nullable || outer,
-            ..column.clone()
-        }));
+        columns.columns.extend(
+            self.graph
+                .columns(table)
+                .iter()
+                .map(|column| Column { nullable: column.nullable || outer, ..column.clone() }),
+        );
         let condition = condition.map(|expr| typed(&expr, &columns).map(|(expr, ..)| expr)).transpose()?;
         let facts = Facts { updates: false, ..self.graph.node(stream).facts.clone() };
         let kind = Kind::Op(OperatorKind::TableJoin { key, left: outer, condition });
@@ -785,11 +833,9 @@ fn instant(expr: &Expr, clock: &dyn Fn(usize) -> Option<(usize, i64)>) -> Option
     match expr {
         // The column is event time less its offset.
         Expr::Column(at) => clock(*at).map(|(side, offset)| (side, -offset)),
-        Expr::Cast {
-            operand,
-            to: Type::Timestamp | Type::TimestampMicros | Type::TimestampNanos,
-            or_null: false,
-        } => instant(operand, clock),
+        Expr::Cast { operand, to: Type::Timestamp | Type::TimestampMicros | Type::TimestampNanos, or_null: false } => {
+            instant(operand, clock)
+        }
         Expr::Binary { op: BinaryOp::Plus, left, right } => match (instant(left, clock), length(right)) {
             (Some((side, ms)), Some(by)) => Some((side, ms.checked_add(by)?)),
             _ => {

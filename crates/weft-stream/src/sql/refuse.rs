@@ -12,7 +12,12 @@ pub(crate) struct Refusal {
 pub(crate) type Outcome<T> = Result<T, Box<Refusal>>;
 
 /// A refusal without a place yet.
-pub(crate) fn refuse(code: &'static str, what: impl Into<String>, because: impl Into<String>, try_: impl Into<String>) -> Box<Refusal> {
+pub(crate) fn refuse(
+    code: &'static str,
+    what: impl Into<String>,
+    because: impl Into<String>,
+    try_: impl Into<String>,
+) -> Box<Refusal> {
     Box::new(Refusal {
         diagnostic: Diagnostic {
             kind: Kind::Invalid,

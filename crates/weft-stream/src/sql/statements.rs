@@ -200,7 +200,10 @@ fn take_tumbles(tokens: Vec<TokenWithSpan>, tumbles: &mut BTreeMap<String, Tumbl
         let opens = matches!(tokens.get(at + 1).map(|token| &token.token), Some(Token::LParen));
         if !(is_word(tokens.get(at), "TUMBLE") && opens) {
             for gone in ["HOP", "SESSION", "CUMULATE"] {
-                if is_word(tokens.get(at), gone) && opens && (is_word(out.last(), "FROM") || is_word(out.last(), "JOIN")) {
+                if is_word(tokens.get(at), gone)
+                    && opens
+                    && (is_word(out.last(), "FROM") || is_word(out.last(), "JOIN"))
+                {
                     let refusal = refuse(
                         "SQL-015",
                         format!("{gone} windows are not supported yet"),
@@ -233,7 +236,11 @@ fn take_tumbles(tokens: Vec<TokenWithSpan>, tumbles: &mut BTreeMap<String, Tumbl
         let tumble = tumble(&tokens[at + 2..end]).map_err(|refusal| (refusal, start))?;
         let name = format!("tumble {}", tumbles.len() + 1);
         let word = |value: &str| TokenWithSpan {
-            token: Token::Word(Word { value: value.to_owned(), quote_style: Some('"'), keyword: datafusion::sql::sqlparser::keywords::Keyword::NoKeyword }),
+            token: Token::Word(Word {
+                value: value.to_owned(),
+                quote_style: Some('"'),
+                keyword: datafusion::sql::sqlparser::keywords::Keyword::NoKeyword,
+            }),
             span,
         };
         out.push(word(&name));
@@ -290,14 +297,18 @@ fn tumble(tokens: &[TokenWithSpan]) -> Outcome<Tumble> {
     let input = match arguments[0].as_slice() {
         [table, input] if is_word(Some(table), "TABLE") => name(input),
         [_, open, ..] if open.token == Token::LParen => {
-            return Err(bad_tumble("TABLE is followed by a query; it reads an input, and WHERE behind TUMBLE filters it"));
+            return Err(bad_tumble(
+                "TABLE is followed by a query; it reads an input, and WHERE behind TUMBLE filters it",
+            ));
         }
         _ => None,
     };
     let input = input.ok_or_else(|| bad_tumble("its first argument is not TABLE and the name of an input"))?;
     let column = match arguments[1].as_slice() {
         [descriptor, open, column, close]
-            if is_word(Some(descriptor), "DESCRIPTOR") && open.token == Token::LParen && close.token == Token::RParen =>
+            if is_word(Some(descriptor), "DESCRIPTOR")
+                && open.token == Token::LParen
+                && close.token == Token::RParen =>
         {
             name(column)
         }
@@ -319,7 +330,9 @@ fn tumble(tokens: &[TokenWithSpan]) -> Outcome<Tumble> {
 fn interval(tokens: &[&TokenWithSpan]) -> Outcome<i64> {
     let (number, unit) = match tokens {
         [word, value] if is_word(Some(word), "INTERVAL") => match &value.token {
-            Token::SingleQuotedString(text) => text.trim().split_once(' ').map(|(n, u)| (n.to_owned(), u.trim().to_owned())),
+            Token::SingleQuotedString(text) => {
+                text.trim().split_once(' ').map(|(n, u)| (n.to_owned(), u.trim().to_owned()))
+            }
             _ => None,
         },
         [word, value, unit] if is_word(Some(word), "INTERVAL") => match (&value.token, &unit.token) {
@@ -345,5 +358,7 @@ fn interval(tokens: &[&TokenWithSpan]) -> Outcome<i64> {
     if count < 0 {
         return Err(bad_tumble("a length of time is not negative"));
     }
-    count.checked_mul(unit_ms).ok_or_else(|| bad_tumble(format!("{number} {unit} is more milliseconds than 64 bits hold")))
+    count
+        .checked_mul(unit_ms)
+        .ok_or_else(|| bad_tumble(format!("{number} {unit} is more milliseconds than 64 bits hold")))
 }

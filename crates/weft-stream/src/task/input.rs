@@ -90,8 +90,7 @@ impl Reader {
         let upsert = self.input.kind == PortKind::Upsert;
         let is_null = |value: &Option<Bytes>| value.as_deref().is_none_or(|value| value == b"null");
         let with_value: Vec<usize> = (0..records.len()).filter(|&at| !is_null(&records[at].value)).collect();
-        let values: Vec<&[u8]> =
-            with_value.iter().map(|&at| records[at].value.as_deref().expect("not null")).collect();
+        let values: Vec<&[u8]> = with_value.iter().map(|&at| records[at].value.as_deref().expect("not null")).collect();
         let decoded = self.decoder.decode(values.iter().copied());
         let mut row_of = vec![None; records.len()];
         for (row, &at) in decoded.rows.iter().enumerate() {
@@ -254,8 +253,7 @@ impl InputPartition {
     }
 
     pub(crate) fn push(&mut self, records: Vec<InputRecord>, reader: &Reader) {
-        let records: Vec<InputRecord> =
-            records.into_iter().filter(|record| record.offset >= self.handed).collect();
+        let records: Vec<InputRecord> = records.into_iter().filter(|record| record.offset >= self.handed).collect();
         let Some(last) = records.last() else { return };
         self.handed = last.offset + 1;
         let chunk = reader.read(records);
@@ -299,7 +297,8 @@ impl InputPartition {
             return;
         }
         let position = self.position;
-        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending).into_iter().partition(|p| p.0 <= position);
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pending).into_iter().partition(|p| p.0 <= position);
         self.pending = later;
         for (_, writer, watermark) in due {
             self.advance_writer(writer, watermark);

@@ -308,7 +308,13 @@ impl Task {
     }
 
     /// Sends a batch along an edge and onwards to every end.
-    fn push(&mut self, from: From, batch: Batch, sources: &Sources, effects: &mut Vec<Effect>) -> Result<(), TaskError> {
+    fn push(
+        &mut self,
+        from: From,
+        batch: Batch,
+        sources: &Sources,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), TaskError> {
         let mut work = vec![(from, batch)];
         while let Some((from, batch)) = work.pop() {
             if batch.rows() == 0 {
@@ -432,7 +438,8 @@ impl Task {
             }
             let Origin { topic, partition, offset, raw } = origin(sources, batch, row);
             let stage = self.stage(at);
-            let reason = if window_ms.is_some() { "its window had closed" } else { "rows it could meet had been let go" };
+            let reason =
+                if window_ms.is_some() { "its window had closed" } else { "rows it could meet had been let go" };
             let rejected = Rejected {
                 at: &stage,
                 topic: topic.as_deref(),

@@ -22,14 +22,29 @@ use crate::ops::window_join::WindowJoin;
 /// An operator with what it needs to run.
 #[derive(Debug)]
 pub(super) enum Op {
-    Window { size_ms: i64, schema: SchemaRef },
+    Window {
+        size_ms: i64,
+        schema: SchemaRef,
+    },
     Filter(Arc<dyn PhysicalExpr>),
-    Project { expressions: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef },
-    Late { grace_ms: i64, window_ms: Option<i64> },
-    Rekey { key: Vec<usize>, destination: usize },
+    Project {
+        expressions: Vec<Arc<dyn PhysicalExpr>>,
+        schema: SchemaRef,
+    },
+    Late {
+        grace_ms: i64,
+        window_ms: Option<i64>,
+    },
+    Rekey {
+        key: Vec<usize>,
+        destination: usize,
+    },
     Aggregate(Box<WindowAggregate>),
     Table(Table),
-    TableJoin { join: Box<TableJoin>, table: usize },
+    TableJoin {
+        join: Box<TableJoin>,
+        table: usize,
+    },
     WindowJoin(Box<WindowJoin>),
     Sink(Sink),
     /// Taken out while it runs.
