@@ -327,7 +327,7 @@ fn fenced_by(connection: &Connection, mesh: &MeshId, own_name: &str) -> CatalogE
         let (by, revision) = match read_desired_now(connection, mesh) {
             Ok(desired) => {
                 let intent = desired.intent.map(|intent| intent.controller);
-                let by = intent.or(desired.mesh.map(|mesh| mesh.controller));
+                let by = intent.or_else(|| desired.mesh.map(|mesh| mesh.controller));
                 (by.filter(|by| by != own_name), desired.revision)
             }
             Err(_) => (None, 0),

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use weft_model::name::ProductId;
@@ -71,6 +72,9 @@ pub async fn restart_generation(options: SourceOptions) -> Result<u32, SourceErr
     });
     restarted.await.map_err(|error| SourceError::Spec { reason: format!("the restart was cut off: {error}") })?
 }
+
+/// The rows of a file, and how its header meets the contract.
+type OpenFeed = (Layout, Box<dyn Feed>);
 
 /// What a source is to do, looked up once.
 #[derive(Debug)]
@@ -144,7 +148,7 @@ impl Job {
             if shared.stopping() {
                 return Ok(End::Drained);
             }
-            let ended = self.may_take_back(held).and_then(|()| {
+            let ended = self.may_take_back(held, &mut progress).and_then(|()| {
                 let mut session = match first.take() {
                     Some(Ok(opened)) => opened?,
                     Some(Err(_)) | None => Session::open(self)?, // a panic of the first attempt has been reported
@@ -175,7 +179,7 @@ impl Job {
     }
 
     /// The rows, once the file is read; `None` if told to stop before that.
-    fn open_feed(&self, shared: &Shared) -> Result<Option<(Layout, Box<dyn Feed>)>, SourceError> {
+    fn open_feed(&self, shared: &Shared) -> Result<Option<OpenFeed>, SourceError> {
         let SourceOptions { root, data_dir, limits, product, .. } = &self.options;
         let path = resolve(root, &self.spec.file);
         let digest = replay_digest(&self.spec, &self.port);
@@ -192,17 +196,27 @@ impl Job {
 
     /// Before taking the source over once more: has another node taken it meanwhile? A fenced producer and one whose
     /// transaction the broker gave up on look alike, and librdkafka may show either as almost any error; the owner
-    /// record tells. One that was taken only for a restart is free again.
-    fn may_take_back(&self, held: bool) -> Result<(), BrokerError> {
+    /// record tells. One that took it only to begin a new generation is given the time to do so.
+    fn may_take_back(&self, held: bool, progress: &mut RunProgress) -> Result<(), BrokerError> {
+        const RESTART_MAX: Duration = Duration::from_secs(10);
         if !held {
             return Ok(());
         }
-        match Session::last_owner(self)? {
-            Some(owner) if owner.instance != self.instance && !owner.restart => {
-                Err(BrokerError::Fatal(SourceError::Fenced { transactional_id: self.transactional_id.clone() }))
-            }
-            Some(_) | None => Ok(()),
+        let owner = Session::last_owner(self)?.filter(|owner| owner.instance != self.instance);
+        let Some(owner) = owner else { return Ok(()) };
+        if !owner.restart {
+            return Err(BrokerError::Fatal(SourceError::Fenced { transactional_id: self.transactional_id.clone() }));
         }
+        let since = *progress.restart_seen.get_or_insert_with(Instant::now);
+        if Session::last_generation(self)? > progress.generation || since.elapsed() > RESTART_MAX {
+            progress.restart_seen = None;
+            return Ok(());
+        }
+        Err(BrokerError::Retry(SourceError::Kafka {
+            doing: "taking the source over",
+            reason: "a restart of it is under way".to_owned(),
+            retriable: true,
+        }))
     }
 }
 
@@ -215,6 +229,8 @@ pub(crate) struct RunProgress {
     pub(crate) handed: u64,
     pub(crate) generation: u32,
     pub(crate) commits: u64,
+    /// When a restart by somebody else was first seen under way.
+    restart_seen: Option<Instant>,
     seen_commits: u64,
 }
 

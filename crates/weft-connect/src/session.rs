@@ -30,6 +30,8 @@ pub(crate) struct Owner {
     v: u32,
     /// A random text per run.
     pub(crate) instance: String,
+    /// A random text per hold: the record marks how far the topic must be read, so no two may look alike.
+    hold: String,
     /// Taken only to begin a new generation.
     pub(crate) restart: bool,
 }
@@ -92,7 +94,8 @@ impl<'a> Session<'a> {
             }));
         }
         // Our own record is the mark up to which the topic must be read to know the position (see `kafka/control.rs`).
-        let owner = Owner { v: 1, instance: job.instance.clone(), restart };
+        let hold = format!("{:016x}", rand::random::<u64>());
+        let owner = Owner { v: 1, instance: job.instance.clone(), hold, restart };
         let owner = serde_json::to_vec(&owner).expect("plain data");
         let owner_key = owner_key(job);
         sink.begin()?;
@@ -111,12 +114,21 @@ impl<'a> Session<'a> {
 
     /// The owner that is visible now.
     pub(crate) fn last_owner(job: &Job) -> Result<Option<Owner>, BrokerError> {
+        let found = Self::last_visible(job, &owner_key(job))?;
+        Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// The generation that is visible now; 0 if there is none.
+    pub(crate) fn last_generation(job: &Job) -> Result<u32, BrokerError> {
+        let Some(bytes) = Self::last_visible(job, &job.product().to_string())? else { return Ok(0) };
+        Ok(Position::decode(&bytes).map_err(BrokerError::Fatal)?.generation)
+    }
+
+    fn last_visible(job: &Job, key: &str) -> Result<Option<Vec<u8>>, BrokerError> {
         let options = &job.options;
         let timeout = ms(options.limits.broker_timeout_ms);
         let topic = &job.topics.sources;
-        let found =
-            read_last(&options.bootstrap, &options.client, topic, &owner_key(job), &Until::VisibleEnd, timeout)?;
-        Ok(found.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        read_last(&options.bootstrap, &options.client, topic, key, &Until::VisibleEnd, timeout)
     }
 
     pub(crate) fn position(&self) -> &Position {

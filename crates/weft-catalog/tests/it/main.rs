@@ -1,4 +1,5 @@
 //! Applying against a broker: the embedded log, or any Kafka that `WEFT_TEST_KAFKA=host:port` names.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is the finding")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use weft_connect::SourceState;
 
 use crate::proxy::Proxy;
 use crate::reader::check_exactly_once;
-use crate::world::{HEADER, World, rows};
+use crate::world::{HEADER, World, rows, until};
 
 async fn cut_at_seeded_moments(seed: u64) {
     let proxy = Proxy::start().await;
@@ -42,4 +42,47 @@ async fn exactly_once_with_cut_connections_seed_2() {
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_once_with_cut_connections_seed_3() {
     cut_at_seeded_moments(3).await;
+}
+
+/// Longer than the source waits for an answer: it gives the producer up, in the middle of a transaction, and must find
+/// its position again.
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_once_with_a_broker_that_is_away_for_long() {
+    let proxy = Proxy::start().await;
+    let mut world = World::start_behind(&proxy).await;
+    world.limits.transaction_rows_first = 10;
+    world.limits.transaction_rows_max = 10;
+    world.limits.broker_timeout_ms = 300;
+    world.write(&(HEADER.to_owned() + &rows(0..3000)));
+    let source = world.source();
+    for outage in 1..=3 {
+        until(&source, |status| status.rows_done >= outage * 300).await;
+        proxy.close();
+        until(&source, |status| matches!(status.state, SourceState::Retrying(_))).await;
+        proxy.lead_to(world.log_addr());
+    }
+    tokio::time::timeout(Duration::from_secs(60), source.ended()).await.expect("it ends");
+    let status = source.status();
+    assert_eq!((status.state, status.rows_sent), (SourceState::Complete, 3000));
+    check_exactly_once(&world, 0..3000);
+}
+
+/// Ten sources of one run after another, each let go in the middle as a killed process lets go: without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn exactly_once_with_sources_that_vanish() {
+    let proxy = Proxy::start().await;
+    let mut world = World::start_behind(&proxy).await;
+    world.limits.transaction_rows_first = 10;
+    world.limits.transaction_rows_max = 10;
+    world.write(&(HEADER.to_owned() + &rows(0..2000)));
+    let mut done = 0;
+    for _ in 0..10 {
+        // The one before is still running; the newer takes over in the middle of its transaction.
+        let source = world.source();
+        let status = until(&source, |status| status.rows_done > done || status.state == SourceState::Complete).await;
+        done = status.rows_done;
+    }
+    let status = world.run().await;
+    assert_eq!(status.state, SourceState::Complete);
+    check_exactly_once(&world, 0..2000);
 }

@@ -2,6 +2,7 @@
 //!
 //! `world` starts broker, mesh and files; `reader` is a consumer that reads what was committed; `proxy` cuts
 //! connections at seeded moments.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is the finding")]
 
 mod proxy;
 mod reader;

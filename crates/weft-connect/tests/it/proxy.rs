@@ -39,6 +39,12 @@ impl Proxy {
         self.target.send_replace(Some(target));
     }
 
+    /// Lets nobody through any more, until `lead_to`.
+    pub(crate) fn close(&self) {
+        self.target.send_replace(None);
+        self.cut();
+    }
+
     /// Cuts all connections there are.
     pub(crate) fn cut(&self) {
         let _ = self.cut.send(());

@@ -32,7 +32,7 @@ pub(crate) struct World {
     pub(crate) limits: SourceLimits,
     pub(crate) folder: tempfile::TempDir,
     mesh_id: String,
-    _log: Option<weft_log::LogHandle>,
+    log: Option<weft_log::LogHandle>,
 }
 
 impl World {
@@ -77,9 +77,14 @@ impl World {
         };
         let limits = SourceLimits { broker_timeout_ms: 10_000, retry_ms_max: 200, ..SourceLimits::default() };
         let mesh_id = format!("t{:x}", rand::random::<u32>());
-        let world = Self { bootstrap, spec, replay: Replay::Max, limits, folder, mesh_id, _log: log };
+        let world = Self { bootstrap, spec, replay: Replay::Max, limits, folder, mesh_id, log };
         world.create_topics().await;
         world
+    }
+
+    /// Where the embedded log listens, whatever it tells clients.
+    pub(crate) fn log_addr(&self) -> std::net::SocketAddr {
+        self.log.as_ref().expect("behind a proxy it is the embedded log").listen_addr()
     }
 
     pub(crate) fn product() -> ProductId {
