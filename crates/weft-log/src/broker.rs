@@ -45,21 +45,15 @@ pub(crate) struct Ctx {
 impl Ctx {
     /// May the caller do this?
     pub(crate) fn may(&self, resource: Resource<'_>, action: Action) -> bool {
-        self.broker
-            .authorizer
-            .allows(&self.principal, resource, action)
+        self.broker.authorizer.allows(&self.principal, resource, action)
     }
 
     /// Bits of the actions the caller may do, as `authorized_operations` wants them.
     pub(crate) fn operations(&self, resource: Resource<'_>) -> i32 {
         let actions: &[Action] = match resource {
-            Resource::Cluster => &[
-                Action::Create,
-                Action::Alter,
-                Action::Describe,
-                Action::DescribeConfigs,
-                Action::AlterConfigs,
-            ],
+            Resource::Cluster => {
+                &[Action::Create, Action::Alter, Action::Describe, Action::DescribeConfigs, Action::AlterConfigs]
+            }
             Resource::Topic(_) => &[
                 Action::Read,
                 Action::Write,

@@ -119,9 +119,7 @@ impl Options {
     pub fn validate(&self) -> Result<(), StartError> {
         let wrong = |option: &'static str, because: String| StartError::Option { option, because };
         if !self.listen.ip().is_loopback() {
-            return Err(StartError::BeyondLoopback {
-                listen: self.listen,
-            });
+            return Err(StartError::BeyondLoopback { listen: self.listen });
         }
         if self.partitions_default == 0 || self.partitions_default > self.partitions_per_topic_max {
             return Err(wrong(
@@ -142,28 +140,16 @@ impl Options {
             ));
         }
         if self.request_bytes_max > i32::MAX.unsigned_abs() {
-            return Err(wrong(
-                "request_bytes_max",
-                "a Kafka frame has at most 2,147,483,647 bytes".to_owned(),
-            ));
+            return Err(wrong("request_bytes_max", "a Kafka frame has at most 2,147,483,647 bytes".to_owned()));
         }
         if self.group_session_timeout_min > self.group_session_timeout_max {
-            return Err(wrong(
-                "group_session_timeout_min",
-                "it is above group_session_timeout_max".to_owned(),
-            ));
+            return Err(wrong("group_session_timeout_min", "it is above group_session_timeout_max".to_owned()));
         }
         if self.connections_max == 0 || self.requests_in_flight_max == 0 {
-            return Err(wrong(
-                "connections_max, requests_in_flight_max",
-                "0 would let nobody in".to_owned(),
-            ));
+            return Err(wrong("connections_max, requests_in_flight_max", "0 would let nobody in".to_owned()));
         }
         if matches!(self.fsync, FsyncMode::Interval(every) if every.is_zero()) {
-            return Err(wrong(
-                "fsync",
-                "an interval of 0 ms; `always` is the word for that".to_owned(),
-            ));
+            return Err(wrong("fsync", "an interval of 0 ms; `always` is the word for that".to_owned()));
         }
         if let Some((host, _)) = &self.advertised
             && host.is_empty()

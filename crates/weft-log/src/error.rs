@@ -565,12 +565,9 @@ impl StartError {
             place: None,
         };
         match self {
-            StartError::Option { because, .. } => say(
-                Kind::Invalid,
-                "LOG-008",
-                because.clone(),
-                "set the option to a value in its range".to_owned(),
-            ),
+            StartError::Option { because, .. } => {
+                say(Kind::Invalid, "LOG-008", because.clone(), "set the option to a value in its range".to_owned())
+            }
             StartError::BeyondLoopback { .. } => say(
                 Kind::Invalid,
                 "LOG-007",
@@ -640,11 +637,8 @@ fn store_diagnostic(
         StoreError::NoPartition { .. } | StoreError::PutTooLarge { .. } | StoreError::Closed => {
             say(Kind::Bug, "LOG-009", because, "report this with the log's last lines".to_owned())
         }
-        StoreError::Disk(DiskError::Failed { .. }) => say(
-            Kind::Unavailable,
-            "LOG-009",
-            because,
-            "check the disk and the folder".to_owned(),
-        ),
+        StoreError::Disk(DiskError::Failed { .. }) => {
+            say(Kind::Unavailable, "LOG-009", because, "check the disk and the folder".to_owned())
+        }
     }
 }

@@ -30,10 +30,7 @@ impl ProducerIds {
         // 2^40 blocks of a thousand stay below 2^53, the largest integer that JavaScript clients count exactly.
         let random = || i64::try_from(env.rng.next_u64() % (1 << 40)).expect("below 2^40") * BLOCK;
         let next = next.unwrap_or_else(random);
-        Self {
-            meta,
-            block: Mutex::new(Block { next, end: next }),
-        }
+        Self { meta, block: Mutex::new(Block { next, end: next }) }
     }
 
     /// An id that nobody had before, durably so.

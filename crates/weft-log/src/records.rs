@@ -106,22 +106,13 @@ impl Key {
                 out.put_u8(b'g');
                 put_str(&mut out, group);
             }
-            Key::Offset {
-                group,
-                topic,
-                partition,
-            } => {
+            Key::Offset { group, topic, partition } => {
                 out.put_u8(b'o');
                 put_str(&mut out, group);
                 put_str(&mut out, topic);
                 out.put_i32(*partition);
             }
-            Key::PendingOffset {
-                producer_id,
-                group,
-                topic,
-                partition,
-            } => {
+            Key::PendingOffset { producer_id, group, topic, partition } => {
                 out.put_u8(b'p');
                 out.put_i64(*producer_id);
                 put_str(&mut out, group);
@@ -145,11 +136,9 @@ impl Record {
             Record::ProducerIds(_) => Key::ProducerIds,
             Record::Topic(id, _) => Key::Topic(*id),
             Record::Group(group, _) => Key::Group(group.clone()),
-            Record::Offset(group, topic, partition, _) => Key::Offset {
-                group: group.clone(),
-                topic: topic.clone(),
-                partition: *partition,
-            },
+            Record::Offset(group, topic, partition, _) => {
+                Key::Offset { group: group.clone(), topic: topic.clone(), partition: *partition }
+            }
             Record::PendingOffset(producer_id, group, topic, partition, _) => Key::PendingOffset {
                 producer_id: *producer_id,
                 group: group.clone(),
@@ -202,18 +191,12 @@ impl Record {
             b'i' => Record::ProducerIds(v.i64()?),
             b't' => {
                 let id = Uuid::from_slice(k.take(16)?).map_err(|_| RecordError::Truncated)?;
-                let topic = TopicRecord {
-                    name: v.str()?,
-                    partitions: v.u32()?,
-                    configs: v.pairs()?,
-                };
+                let topic = TopicRecord { name: v.str()?, partitions: v.u32()?, configs: v.pairs()? };
                 Record::Topic(id, topic)
             }
             b'g' => Record::Group(k.str()?, get_group(&mut v)?),
             b'o' => Record::Offset(k.str()?, k.str()?, k.i32()?, get_offset(&mut v)?),
-            b'p' => {
-                Record::PendingOffset(k.i64()?, k.str()?, k.str()?, k.i32()?, get_offset(&mut v)?)
-            }
+            b'p' => Record::PendingOffset(k.i64()?, k.str()?, k.str()?, k.i32()?, get_offset(&mut v)?),
             b'x' => Record::Transaction(k.str()?, get_txn(&mut v)?),
             kind => return Err(RecordError::Kind { kind }),
         };
@@ -266,10 +249,7 @@ fn get_group(v: &mut Reader<'_>) -> Result<Kept, RecordError> {
             assignment: Bytes::new(),
         };
         for _ in 0..v.u32()? {
-            member.protocols.push(Protocol {
-                name: v.str()?,
-                metadata: v.bytes()?,
-            });
+            member.protocols.push(Protocol { name: v.str()?, metadata: v.bytes()? });
         }
         member.assignment = v.bytes()?;
         kept.members.push(member);
@@ -278,12 +258,7 @@ fn get_group(v: &mut Reader<'_>) -> Result<Kept, RecordError> {
 }
 
 fn get_offset(v: &mut Reader<'_>) -> Result<OffsetRecord, RecordError> {
-    Ok(OffsetRecord {
-        offset: v.i64()?,
-        leader_epoch: v.i32()?,
-        metadata: v.str()?,
-        committed_at: v.i64()?,
-    })
+    Ok(OffsetRecord { offset: v.i64()?, leader_epoch: v.i32()?, metadata: v.str()?, committed_at: v.i64()? })
 }
 
 fn put_txn(out: &mut BytesMut, txn: &Txn) {
@@ -416,5 +391,78 @@ impl<'a> Reader<'a> {
             pairs.push((self.str()?, self.str()?));
         }
         Ok(pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn examples() -> Vec<Record> {
+        let offset = OffsetRecord { offset: 7, leader_epoch: 2, metadata: "é".to_owned(), committed_at: 9 };
+        let member = KeptMember {
+            member_id: "m".to_owned(),
+            instance_id: Some("i".to_owned()),
+            client_id: "c".to_owned(),
+            client_host: "/h".to_owned(),
+            session_timeout: 1,
+            rebalance_timeout: 2,
+            protocols: vec![Protocol { name: "range".to_owned(), metadata: Bytes::from_static(b"\0\x01") }],
+            assignment: Bytes::from_static(b"a"),
+        };
+        let kept = Kept {
+            generation: 3,
+            protocol_type: "consumer".to_owned(),
+            protocol: "range".to_owned(),
+            leader: "m".to_owned(),
+            members: vec![member],
+        };
+        let topic = TopicRecord {
+            name: "t".to_owned(),
+            partitions: 4,
+            configs: vec![("retention.ms".to_owned(), "-1".to_owned())],
+        };
+        vec![
+            Record::Cluster("id".to_owned()),
+            Record::ProducerIds(1_000),
+            Record::Topic(Uuid::from_u128(1), topic),
+            Record::Group("g".to_owned(), kept),
+            Record::Offset("g".to_owned(), "t".to_owned(), 1, offset.clone()),
+            Record::PendingOffset(5, "g".to_owned(), "t".to_owned(), 1, offset),
+            Record::Transaction("x".to_owned(), Txn::new(5, 6, 7)),
+        ]
+    }
+
+    #[test]
+    fn every_record_comes_back_as_it_was() {
+        for record in examples() {
+            let (key, value) = record.put();
+            assert_eq!(Record::decode(&key, &value.unwrap()), Ok(record));
+        }
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_refused() {
+        for record in examples() {
+            let (key, value) = record.put();
+            let value = value.unwrap();
+            for cut in 0..value.len() {
+                assert!(Record::decode(&key, &value[..cut]).is_err(), "{record:?} cut at {cut}");
+            }
+            let longer = [&value[..], b"x"].concat();
+            assert!(matches!(Record::decode(&key, &longer), Err(RecordError::Trailing { .. })));
+            let mut newer = value.to_vec();
+            newer[0] = VERSION + 1;
+            assert!(matches!(Record::decode(&key, &newer), Err(RecordError::Version { .. })));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(key: Vec<u8>, value: Vec<u8>) {
+            let _ = Record::decode(&key, &value);
+        }
     }
 }

@@ -30,7 +30,7 @@ pub struct Log;
 /// A running log. Dropping it stops everything at once, as a crash would; [`LogHandle::shutdown`] stops it cleanly.
 pub struct LogHandle {
     listen_addr: SocketAddr,
-    broker: Arc<Broker>,
+    pub(crate) broker: Arc<Broker>,
     shutdown: CancellationToken,
     server: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,

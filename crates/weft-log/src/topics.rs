@@ -14,9 +14,7 @@ use uuid::Uuid;
 use crate::config::Options;
 use crate::error::TopicError;
 use crate::records::{Key, Record, TopicRecord};
-use crate::store::{
-    CleanupPolicy, MetaPosition, Partition, PartitionConfig, Store, StoreError, TimestampType,
-};
+use crate::store::{CleanupPolicy, MetaPosition, Partition, PartitionConfig, Store, StoreError, TimestampType};
 use crate::topic_config::{self, Configs};
 
 /// One topic.
@@ -77,10 +75,12 @@ impl Topics {
         records: Vec<(Uuid, TopicRecord)>,
     ) -> Result<Self, StoreError> {
         let mut defaults = Configs::new();
-        defaults.insert(
-            "max.message.bytes".to_owned(),
-            options.message_bytes_max.to_string(),
-        );
+        let message_bytes_max = options.message_bytes_max.to_string();
+        // Only what differs from Kafka's default is a setting of the broker; the rest stays a default to whoever asks.
+        let kafkas = topic_config::definition("max.message.bytes").map(|d| d.default);
+        if kafkas != Some(message_bytes_max.as_str()) {
+            defaults.insert("max.message.bytes".to_owned(), message_bytes_max);
+        }
         let topics = Self {
             store,
             inner: RwLock::new(Inner::default()),
@@ -98,12 +98,7 @@ impl Topics {
         for (id, record) in records {
             let configs: Configs = record.configs.into_iter().collect();
             let partitions = topics.make_partitions(id, 0, record.partitions, &configs)?;
-            topics.insert(Topic {
-                id,
-                name: record.name,
-                configs,
-                partitions,
-            });
+            topics.insert(Topic { id, name: record.name, configs, partitions });
         }
         Ok(topics)
     }
@@ -131,9 +126,7 @@ impl Topics {
         let inner = self.inner.read();
         let exists = inner.by_name.contains_key(&new.name) || inner.reserved.contains(&new.name);
         if exists {
-            return Err(TopicError::Exists {
-                name: new.name.clone(),
-            });
+            return Err(TopicError::Exists { name: new.name.clone() });
         }
         let folded = new.name.replace('.', "_");
         if inner.by_name.keys().any(|n| n.replace('.', "_") == folded) {
@@ -157,25 +150,17 @@ impl Topics {
         }
         if count > self.partitions_per_topic_max {
             let limit = self.partitions_per_topic_max;
-            return refuse(format!(
-                "a topic has at most {limit} (partitions_per_topic_max)"
-            ));
+            return refuse(format!("a topic has at most {limit} (partitions_per_topic_max)"));
         }
         if inner.partitions + (count.saturating_sub(now)) as usize > self.partitions_max {
             let limit = self.partitions_max;
-            return refuse(format!(
-                "all topics together have at most {limit} (partitions_max)"
-            ));
+            return refuse(format!("all topics together have at most {limit} (partitions_max)"));
         }
         Ok(())
     }
 
     /// Makes a topic under a fresh id. It exists for others once this returns; wait for the position before saying so.
-    pub(crate) fn create(
-        &self,
-        id: Uuid,
-        new: NewTopic,
-    ) -> Result<(Arc<Topic>, MetaPosition), TopicError> {
+    pub(crate) fn create(&self, id: Uuid, new: NewTopic) -> Result<(Arc<Topic>, MetaPosition), TopicError> {
         self.check_new(&new)?;
         if !self.inner.write().reserved.insert(new.name.clone()) {
             return Err(TopicError::Exists { name: new.name });
@@ -190,23 +175,13 @@ impl Topics {
 
     fn make(&self, id: Uuid, new: &NewTopic) -> Result<(Arc<Topic>, MetaPosition), StoreError> {
         let partitions = self.make_partitions(id, 0, new.partitions, &new.configs)?;
-        let topic = Topic {
-            id,
-            name: new.name.clone(),
-            configs: new.configs.clone(),
-            partitions,
-        };
+        let topic = Topic { id, name: new.name.clone(), configs: new.configs.clone(), partitions };
         let position = self.store.meta().put(vec![topic.record().put()])?;
         Ok((self.insert(topic), position))
     }
 
     /// Adds partitions up to `count`.
-    pub(crate) fn grow(
-        &self,
-        name: &str,
-        count: i32,
-        validate_only: bool,
-    ) -> Result<Option<MetaPosition>, TopicError> {
+    pub(crate) fn grow(&self, name: &str, count: i32, validate_only: bool) -> Result<Option<MetaPosition>, TopicError> {
         let topic = self.get(name).ok_or(TopicError::Unknown)?;
         let now = u32::try_from(topic.partitions.len()).expect("bounded by partitions_max");
         let asked = u32::try_from(count).unwrap_or(0);
@@ -223,12 +198,7 @@ impl Topics {
         let grown = || -> Result<MetaPosition, StoreError> {
             let mut partitions = topic.partitions.clone();
             partitions.extend(self.make_partitions(topic.id, now, asked, &topic.configs)?);
-            self.replace(Topic {
-                id: topic.id,
-                name: topic.name.clone(),
-                configs: topic.configs.clone(),
-                partitions,
-            })
+            self.replace(Topic { id: topic.id, name: topic.name.clone(), configs: topic.configs.clone(), partitions })
         };
         grown().map(Some).map_err(|error| {
             warn!(topic = name, %error, "could not add partitions");
@@ -237,19 +207,10 @@ impl Topics {
     }
 
     /// Puts new configs in place; they have been validated.
-    pub(crate) fn set_configs(
-        &self,
-        name: &str,
-        configs: Configs,
-    ) -> Result<MetaPosition, TopicError> {
+    pub(crate) fn set_configs(&self, name: &str, configs: Configs) -> Result<MetaPosition, TopicError> {
         let topic = self.get(name).ok_or(TopicError::Unknown)?;
         let partition_config = self.partition_config(&configs);
-        let changed = Topic {
-            id: topic.id,
-            name: topic.name.clone(),
-            configs,
-            partitions: topic.partitions.clone(),
-        };
+        let changed = Topic { id: topic.id, name: topic.name.clone(), configs, partitions: topic.partitions.clone() };
         let position = self.replace(changed).map_err(|error| {
             warn!(topic = name, %error, "could not keep the topic's configs");
             TopicError::Storage
@@ -291,9 +252,7 @@ impl Topics {
         configs: &Configs,
     ) -> Result<Vec<Arc<Partition>>, StoreError> {
         let config = self.partition_config(configs);
-        (from..to)
-            .map(|p| self.store.create_partition(id, p, config.clone()))
-            .collect()
+        (from..to).map(|p| self.store.create_partition(id, p, config.clone())).collect()
     }
 
     fn replace(&self, topic: Topic) -> Result<MetaPosition, StoreError> {
@@ -315,9 +274,7 @@ impl Topics {
 
     fn partition_config(&self, configs: &Configs) -> PartitionConfig {
         let number = |name| topic_config::number(configs, &self.defaults, name);
-        let append_time = configs
-            .get("message.timestamp.type")
-            .is_some_and(|v| v == "LogAppendTime");
+        let append_time = configs.get("message.timestamp.type").is_some_and(|v| v == "LogAppendTime");
         PartitionConfig {
             cleanup: CleanupPolicy {
                 delete: topic_config::cleanup_has(configs, &self.defaults, "delete"),
@@ -328,11 +285,7 @@ impl Topics {
             retention_ms: number("retention.ms"),
             retention_bytes: number("retention.bytes"),
             max_message_bytes: number("max.message.bytes").unsigned_abs(),
-            timestamp_type: if append_time {
-                TimestampType::LogAppendTime
-            } else {
-                TimestampType::CreateTime
-            },
+            timestamp_type: if append_time { TimestampType::LogAppendTime } else { TimestampType::CreateTime },
             timestamp_before_max_ms: number("message.timestamp.before.max.ms"),
             timestamp_after_max_ms: number("message.timestamp.after.max.ms"),
         }
@@ -347,16 +300,10 @@ pub(crate) fn check_name(name: &str) -> Result<(), TopicError> {
         "'.' and '..' are no names"
     } else if name.len() > 249 {
         "it is longer than 249 bytes"
-    } else if !name
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-    {
+    } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
         "only ASCII letters, digits, '.', '_' and '-' may be in it"
     } else {
         return Ok(());
     };
-    Err(TopicError::InvalidName {
-        name: name.chars().take(249).collect(),
-        because,
-    })
+    Err(TopicError::InvalidName { name: name.chars().take(249).collect(), because })
 }

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::ResponseError as Code;
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
@@ -53,9 +54,7 @@ async fn handle(ctx: Ctx, request: ProduceRequest) -> (ProduceResponse, Option<P
         let topic = find(&ctx, &data.name, data.topic_id);
         let mut written = Vec::with_capacity(data.partition_data.len());
         for part in &data.partition_data {
-            let one = topic
-                .clone()
-                .and_then(|topic| append(&ctx, &request, &topic, part.index, part.records.as_ref()));
+            let one = topic.clone().and_then(|topic| append(&ctx, &request, &topic, part.index, part.records.as_ref()));
             written.push((part.index, one));
         }
         topics.push((data, written));
@@ -94,13 +93,7 @@ fn find(ctx: &Ctx, name: &str, id: Uuid) -> Result<Arc<Topic>, ProduceError> {
     Ok(topic)
 }
 
-fn append(
-    ctx: &Ctx,
-    request: &ProduceRequest,
-    topic: &Topic,
-    index: i32,
-    records: Option<&Bytes>,
-) -> Written {
+fn append(ctx: &Ctx, request: &ProduceRequest, topic: &Topic, index: i32, records: Option<&Bytes>) -> Written {
     if !matches!(request.acks, -1..=1) {
         return Err(ProduceError::Acks { acks: request.acks });
     }
@@ -117,10 +110,7 @@ fn append(
             let at = (topic.id, index);
             let version = ctx.version;
             let refused = |error| ProduceError::Transaction { error, version };
-            ctx.broker
-                .transactions
-                .append(id, producer, at, adds, append)
-                .map_err(refused)?
+            ctx.broker.transactions.append(id, producer, at, adds, append).map_err(refused)?
         }
     };
     Ok((partition.clone(), appended?))
@@ -134,10 +124,7 @@ fn transactional_producer(batch: &Bytes) -> Option<Producer> {
     }
     let id = batch.get(PRODUCER_ID..PRODUCER_ID + 8)?;
     let epoch = batch.get(PRODUCER_EPOCH..PRODUCER_EPOCH + 2)?;
-    Some(Producer {
-        id: i64::from_be_bytes(id.try_into().ok()?),
-        epoch: i16::from_be_bytes(epoch.try_into().ok()?),
-    })
+    Some(Producer { id: i64::from_be_bytes(id.try_into().ok()?), epoch: i16::from_be_bytes(epoch.try_into().ok()?) })
 }
 
 async fn durable(written: Written, acks: i16) -> Result<Appended, ProduceError> {
@@ -148,10 +135,7 @@ async fn durable(written: Written, acks: i16) -> Result<Appended, ProduceError> 
     Ok(appended)
 }
 
-fn partition_response(
-    index: i32,
-    done: &Result<Appended, ProduceError>,
-) -> PartitionProduceResponse {
+fn partition_response(index: i32, done: &Result<Appended, ProduceError>) -> PartitionProduceResponse {
     let response = PartitionProduceResponse::default().with_index(index);
     match done {
         Ok(appended) => response
@@ -169,9 +153,9 @@ fn partition_response(
 /// Which record is to blame (KIP-467).
 fn record_errors(error: &ProduceError) -> Vec<BatchIndexAndErrorMessage> {
     let index = match error {
-        ProduceError::Append(AppendError::Batch(
-            BatchError::Record { index, .. } | BatchError::NullKey { index },
-        )) => *index,
+        ProduceError::Append(AppendError::Batch(BatchError::Record { index, .. } | BatchError::NullKey { index })) => {
+            *index
+        }
         _ => return Vec::new(),
     };
     let Ok(index) = i32::try_from(index) else {
@@ -182,4 +166,50 @@ fn record_errors(error: &ProduceError) -> Vec<BatchIndexAndErrorMessage> {
             .with_batch_index(index)
             .with_batch_index_error_message(Some(text(error.to_string()))),
     ]
+}
+
+/// The answer to versions 0–2: UNSUPPORTED_VERSION for every partition, in their own shape, which the library no longer
+/// knows. Reads no more than the names and numbers it repeats.
+pub(super) fn unsupported(request: &Request) -> Outcome {
+    match unsupported_body(request) {
+        Some(body) => Outcome::Send(body),
+        None => Outcome::Close("a malformed Produce of an old version".to_owned()),
+    }
+}
+
+fn unsupported_body(request: &Request) -> Option<Bytes> {
+    let mut body = request.body.clone();
+    let mut out = BytesMut::new();
+    out.put_i32(request.correlation_id);
+    body.try_get_i16().ok()?; // acks
+    body.try_get_i32().ok()?; // timeout
+    let topics = body.try_get_i32().ok()?;
+    out.put_i32(topics);
+    for _ in 0..topics {
+        let length = body.try_get_i16().ok()?;
+        let name = take(&mut body, usize::try_from(length).ok()?)?;
+        out.put_i16(length);
+        out.put_slice(&name);
+        let partitions = body.try_get_i32().ok()?;
+        out.put_i32(partitions);
+        for _ in 0..partitions {
+            let index = body.try_get_i32().ok()?;
+            let size = body.try_get_i32().ok()?;
+            take(&mut body, usize::try_from(size).ok()?)?;
+            out.put_i32(index);
+            out.put_i16(Code::UnsupportedVersion.code());
+            out.put_i64(-1); // base offset
+            if request.api_version == 2 {
+                out.put_i64(-1); // log append time
+            }
+        }
+    }
+    if request.api_version > 0 {
+        out.put_i32(0); // throttle time
+    }
+    Some(out.freeze())
+}
+
+fn take(body: &mut Bytes, length: usize) -> Option<Bytes> {
+    (length <= body.len()).then(|| body.split_to(length))
 }

@@ -39,11 +39,8 @@ pub(super) async fn handle(ctx: Ctx, request: FetchRequest) -> FetchResponse {
     };
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let deadline = ctx.broker.env.clock.now() + wait.min(ctx.broker.options.fetch_wait_max);
-    let wanted: Vec<(&FetchTopic, Vec<Wanted<'_>>)> = request
-        .topics
-        .iter()
-        .map(|topic| (topic, resolve(&ctx, topic)))
-        .collect();
+    let wanted: Vec<(&FetchTopic, Vec<Wanted<'_>>)> =
+        request.topics.iter().map(|topic| (topic, resolve(&ctx, topic))).collect();
     let partitions = || {
         let parts = wanted.iter().flat_map(|(_, parts)| parts.iter());
         parts.filter_map(|w| Some((w.asked, w.partition.as_ref().ok()?)))
@@ -142,11 +139,7 @@ fn diverges(asked: &FetchPartition, partition: &Partition) -> Option<EpochEndOff
     }
     let (epoch, end_offset) = partition.epoch_end_offset(asked.last_fetched_epoch)?;
     let same = epoch == asked.last_fetched_epoch && end_offset >= asked.fetch_offset;
-    (!same).then(|| {
-        EpochEndOffset::default()
-            .with_epoch(epoch)
-            .with_end_offset(end_offset)
-    })
+    (!same).then(|| EpochEndOffset::default().with_epoch(epoch).with_end_offset(end_offset))
 }
 
 fn read(
@@ -215,9 +208,7 @@ fn read_partition(
     };
     let aborted = (isolation == Isolation::ReadCommitted).then(|| {
         let aborted = fetched.aborted.iter().map(|a| {
-            AbortedTransaction::default()
-                .with_producer_id(ProducerId(a.producer_id))
-                .with_first_offset(a.first_offset)
+            AbortedTransaction::default().with_producer_id(ProducerId(a.producer_id)).with_first_offset(a.first_offset)
         });
         aborted.collect()
     });

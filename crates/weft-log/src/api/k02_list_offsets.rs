@@ -3,9 +3,7 @@
 
 use kafka_protocol::ResponseError as Code;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use kafka_protocol::messages::list_offsets_response::{
-    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
-};
+use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::k01_fetch::check_epoch;
@@ -27,16 +25,9 @@ pub(super) async fn handle(ctx: Ctx, request: ListOffsetsRequest) -> ListOffsets
     };
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        let partitions = topic
-            .partitions
-            .iter()
-            .map(|asked| partition_response(&ctx, &topic, asked, isolation))
-            .collect();
-        topics.push(
-            ListOffsetsTopicResponse::default()
-                .with_name(topic.name)
-                .with_partitions(partitions),
-        );
+        let partitions =
+            topic.partitions.iter().map(|asked| partition_response(&ctx, &topic, asked, isolation)).collect();
+        topics.push(ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions));
     }
     ListOffsetsResponse::default().with_topics(topics)
 }
@@ -47,18 +38,11 @@ fn partition_response(
     asked: &ListOffsetsPartition,
     isolation: Isolation,
 ) -> ListOffsetsPartitionResponse {
-    let response =
-        ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
+    let response = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
     match look_up(ctx, topic, asked, isolation) {
         Ok(found) => {
-            let response = response
-                .with_offset(found.offset)
-                .with_timestamp(found.timestamp);
-            if ctx.version >= 4 {
-                response.with_leader_epoch(found.leader_epoch)
-            } else {
-                response
-            }
+            let response = response.with_offset(found.offset).with_timestamp(found.timestamp);
+            if ctx.version >= 4 { response.with_leader_epoch(found.leader_epoch) } else { response }
         }
         Err(code) => response.with_error_code(code.code()),
     }
@@ -82,10 +66,7 @@ fn look_up(
         EARLIEST | EARLIEST_LOCAL => earliest(partition),
         MAX_TIMESTAMP => partition.offset_of_max_timestamp().map_err(|e| e.code())?.unwrap_or(none),
         LATEST_TIERED => none,
-        time => partition
-            .offset_for_timestamp(time, isolation)
-            .map_err(|e| e.code())?
-            .unwrap_or(none),
+        time => partition.offset_for_timestamp(time, isolation).map_err(|e| e.code())?.unwrap_or(none),
     };
     Ok(found)
 }
@@ -103,9 +84,5 @@ fn latest(partition: &Partition, isolation: Isolation) -> TimestampOffset {
 }
 
 fn earliest(partition: &Partition) -> TimestampOffset {
-    TimestampOffset {
-        offset: partition.offsets().log_start_offset,
-        timestamp: -1,
-        leader_epoch: -1,
-    }
+    TimestampOffset { offset: partition.offsets().log_start_offset, timestamp: -1, leader_epoch: -1 }
 }

@@ -18,13 +18,9 @@ use crate::topics::{NewTopic, Topic, check_name};
 pub(super) async fn handle(ctx: Ctx, request: MetadataRequest) -> MetadataResponse {
     let node = BrokerId(ctx.broker.options.node_id);
     let (host, port) = ctx.broker.advertised.clone();
-    let broker = MetadataResponseBroker::default()
-        .with_node_id(node)
-        .with_host(text(host))
-        .with_port(i32::from(port));
+    let broker = MetadataResponseBroker::default().with_node_id(node).with_host(text(host)).with_port(i32::from(port));
     let with_operations = request.include_topic_authorized_operations;
-    let creates = ctx.broker.options.auto_create_topics
-        && (ctx.version < 4 || request.allow_auto_topic_creation);
+    let creates = ctx.broker.options.auto_create_topics && (ctx.version < 4 || request.allow_auto_topic_creation);
     // Null is all topics; in v0, which has no null, an empty list is.
     let asked = request.topics.filter(|t| ctx.version > 0 || !t.is_empty());
     let mut topics = Vec::new();
@@ -58,12 +54,7 @@ pub(super) async fn handle(ctx: Ctx, request: MetadataRequest) -> MetadataRespon
     response
 }
 
-async fn find(
-    ctx: &Ctx,
-    name: Option<&str>,
-    id: Uuid,
-    creates: bool,
-) -> Result<std::sync::Arc<Topic>, TopicError> {
+async fn find(ctx: &Ctx, name: Option<&str>, id: Uuid, creates: bool) -> Result<std::sync::Arc<Topic>, TopicError> {
     let topics = &ctx.broker.topics;
     let Some(name) = name else {
         let topic = topics.get_by_id(id).ok_or(TopicError::UnknownId)?;
@@ -82,11 +73,8 @@ async fn find(
     if !creates || !ctx.may(Resource::Topic(name), Action::Create) {
         return Err(TopicError::Unknown);
     }
-    let new = NewTopic {
-        name: name.to_owned(),
-        partitions: ctx.broker.options.partitions_default,
-        configs: Configs::new(),
-    };
+    let new =
+        NewTopic { name: name.to_owned(), partitions: ctx.broker.options.partitions_default, configs: Configs::new() };
     let (topic, position) = topics.create(ctx.broker.env.random_uuid(), new)?;
     let durable = ctx.broker.store.meta().wait_durable(position).await;
     durable.map_err(|_| TopicError::Storage)?;
@@ -101,11 +89,7 @@ fn topic_response(ctx: &Ctx, topic: &Topic, with_operations: bool) -> MetadataRe
             .with_leader_id(node)
             .with_replica_nodes(vec![node])
             .with_isr_nodes(vec![node]);
-        if ctx.version >= 7 {
-            response.with_leader_epoch(p.leader_epoch())
-        } else {
-            response
-        }
+        if ctx.version >= 7 { response.with_leader_epoch(p.leader_epoch()) } else { response }
     };
     let mut response = MetadataResponseTopic::default()
         .with_name(Some(topic_name(&topic.name)))
@@ -119,12 +103,7 @@ fn topic_response(ctx: &Ctx, topic: &Topic, with_operations: bool) -> MetadataRe
     response
 }
 
-fn refused(
-    ctx: &Ctx,
-    name: Option<&str>,
-    id: Uuid,
-    error: &TopicError,
-) -> MetadataResponseTopic {
+fn refused(ctx: &Ctx, name: Option<&str>, id: Uuid, error: &TopicError) -> MetadataResponseTopic {
     let code = match error {
         // Two clients asked for the same missing topic at once: the second one looks again.
         TopicError::Exists { .. } => Code::LeaderNotAvailable,

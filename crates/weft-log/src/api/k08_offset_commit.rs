@@ -1,9 +1,7 @@
 //! OffsetCommit (key 8), versions 2–9.
 
 use kafka_protocol::ResponseError as Code;
-use kafka_protocol::messages::offset_commit_response::{
-    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
-};
+use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
 use crate::authorizer::{Action, Resource};
@@ -64,17 +62,9 @@ pub(super) async fn handle(ctx: Ctx, request: OffsetCommitRequest) -> OffsetComm
                 (None, Err(code)) => code.code(),
                 (None, Ok(_)) => answers.next().map_or(0, super::code_of),
             };
-            partitions.push(
-                OffsetCommitResponsePartition::default()
-                    .with_partition_index(index)
-                    .with_error_code(code),
-            );
+            partitions.push(OffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code));
         }
-        topics.push(
-            OffsetCommitResponseTopic::default()
-                .with_name(topic.name.clone())
-                .with_partitions(partitions),
-        );
+        topics.push(OffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions));
     }
     OffsetCommitResponse::default().with_topics(topics)
 }
@@ -82,10 +72,7 @@ pub(super) async fn handle(ctx: Ctx, request: OffsetCommitRequest) -> OffsetComm
 /// Answers of a commit, once they are durable.
 pub(super) async fn durable(
     ctx: &Ctx,
-    committed: Result<
-        (Vec<Result<(), GroupError>>, Option<crate::store::MetaPosition>),
-        GroupError,
-    >,
+    committed: Result<(Vec<Result<(), GroupError>>, Option<crate::store::MetaPosition>), GroupError>,
 ) -> Result<Vec<Result<(), GroupError>>, Code> {
     let (answers, position) = committed.map_err(|error| error.code())?;
     if let Some(position) = position {

@@ -2,8 +2,8 @@
 
 use kafka_protocol::ResponseError as Code;
 use kafka_protocol::messages::offset_fetch_response::{
-    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
-    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
 };
 use kafka_protocol::messages::{GroupId, OffsetFetchRequest, OffsetFetchResponse};
 
@@ -34,9 +34,7 @@ pub(super) async fn handle(ctx: Ctx, request: OffsetFetchRequest) -> OffsetFetch
 }
 
 fn flatten<'a>(topics: impl Iterator<Item = (&'a str, &'a [i32])>) -> Vec<TopicPartition> {
-    topics
-        .flat_map(|(name, parts)| parts.iter().map(move |p| (name.to_owned(), *p)))
-        .collect()
+    topics.flat_map(|(name, parts)| parts.iter().map(move |p| (name.to_owned(), *p))).collect()
 }
 
 fn look_up(
@@ -58,12 +56,7 @@ fn look_up(
     Ok(topics)
 }
 
-fn one_group(
-    ctx: &Ctx,
-    group: &str,
-    asked: Option<Vec<TopicPartition>>,
-    stable: bool,
-) -> OffsetFetchResponse {
+fn one_group(ctx: &Ctx, group: &str, asked: Option<Vec<TopicPartition>>, stable: bool) -> OffsetFetchResponse {
     let topics = match look_up(ctx, group, asked, stable) {
         Ok(topics) => topics,
         Err(code) => return OffsetFetchResponse::default().with_error_code(code.code()),
@@ -83,19 +76,12 @@ fn one_group(
                 Err(error) => response.with_error_code(error.code().code()),
             }
         });
-        OffsetFetchResponseTopic::default()
-            .with_name(topic_name(&name))
-            .with_partitions(partitions.collect())
+        OffsetFetchResponseTopic::default().with_name(topic_name(&name)).with_partitions(partitions.collect())
     });
     OffsetFetchResponse::default().with_topics(topics.collect())
 }
 
-fn of_group(
-    ctx: &Ctx,
-    group: &GroupId,
-    asked: Option<Vec<TopicPartition>>,
-    stable: bool,
-) -> OffsetFetchResponseGroup {
+fn of_group(ctx: &Ctx, group: &GroupId, asked: Option<Vec<TopicPartition>>, stable: bool) -> OffsetFetchResponseGroup {
     let response = OffsetFetchResponseGroup::default().with_group_id(group.clone());
     let topics = match look_up(ctx, group, asked, stable) {
         Ok(topics) => topics,
@@ -116,9 +102,7 @@ fn of_group(
                 Err(error) => response.with_error_code(error.code().code()),
             }
         });
-        OffsetFetchResponseTopics::default()
-            .with_name(topic_name(&name))
-            .with_partitions(partitions.collect())
+        OffsetFetchResponseTopics::default().with_name(topic_name(&name)).with_partitions(partitions.collect())
     });
     response.with_topics(topics.collect())
 }

@@ -17,7 +17,7 @@ pub(super) async fn handle(ctx: Ctx, request: FindCoordinatorRequest) -> FindCoo
     let (host, port) = ctx.broker.advertised.clone();
     let (host, port) = (text(host), i32::from(port));
     if ctx.version < 4 {
-        let response = FindCoordinatorResponse::default();
+        let response = FindCoordinatorResponse::default().with_error_message(None);
         return match check(&ctx, &request.key, request.key_type) {
             Ok(()) => response.with_node_id(node).with_host(host).with_port(port),
             Err((code, because)) => response
@@ -30,12 +30,9 @@ pub(super) async fn handle(ctx: Ctx, request: FindCoordinatorRequest) -> FindCoo
     let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
     for key in request.coordinator_keys {
         let checked = check(&ctx, &key, request.key_type);
-        let response = Coordinator::default().with_key(key);
+        let response = Coordinator::default().with_key(key).with_error_message(None);
         coordinators.push(match checked {
-            Ok(()) => response
-                .with_node_id(node)
-                .with_host(host.clone())
-                .with_port(port),
+            Ok(()) => response.with_node_id(node).with_host(host.clone()).with_port(port),
             Err((code, because)) => response
                 .with_error_code(code.code())
                 .with_error_message(Some(text(because)))
@@ -51,10 +48,7 @@ fn check(ctx: &Ctx, key: &StrBytes, key_type: i8) -> Result<(), (Code, &'static 
         GROUP if ctx.may(Resource::Group(key), Action::Describe) => Ok(()),
         GROUP => Err((Code::GroupAuthorizationFailed, "not allowed to see the group")),
         TRANSACTION if ctx.may(Resource::TransactionalId(key), Action::Describe) => Ok(()),
-        TRANSACTION => Err((
-            Code::TransactionalIdAuthorizationFailed,
-            "not allowed to use the transactional id",
-        )),
+        TRANSACTION => Err((Code::TransactionalIdAuthorizationFailed, "not allowed to use the transactional id")),
         _ => Err((Code::InvalidRequest, "only groups and transactional ids have a coordinator here")),
     }
 }

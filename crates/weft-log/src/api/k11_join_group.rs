@@ -64,13 +64,7 @@ pub(super) async fn handle(ctx: Ctx, request: JoinGroupRequest) -> JoinGroupResp
 }
 
 fn refused(ctx: &Ctx, code: Code, member_id: StrBytes) -> JoinGroupResponse {
-    let response = JoinGroupResponse::default()
-        .with_error_code(code.code())
-        .with_member_id(member_id);
-    if ctx.version < 7 {
-        // Not null before v7.
-        response.with_protocol_name(Some(text("")))
-    } else {
-        response
-    }
+    let response = JoinGroupResponse::default().with_error_code(code.code()).with_member_id(member_id);
+    // Null where it may be: before v7 it may not.
+    response.with_protocol_name((ctx.version < 7).then(|| text("")))
 }

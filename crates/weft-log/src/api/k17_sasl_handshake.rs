@@ -13,10 +13,7 @@ pub(super) async fn handle(_ctx: Ctx, _request: SaslHandshakeRequest) -> SaslHan
     SaslHandshakeResponse::default().with_error_code(Code::IllegalSaslState.code())
 }
 
-pub(super) async fn authenticate(
-    _ctx: Ctx,
-    _request: SaslAuthenticateRequest,
-) -> SaslAuthenticateResponse {
+pub(super) async fn authenticate(_ctx: Ctx, _request: SaslAuthenticateRequest) -> SaslAuthenticateResponse {
     SaslAuthenticateResponse::default()
         .with_error_code(Code::IllegalSaslState.code())
         .with_error_message(Some(text("this listener has no authentication")))

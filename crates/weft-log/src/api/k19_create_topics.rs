@@ -53,11 +53,7 @@ fn create(ctx: &Ctx, topic: &CreatableTopic, twice: bool, validate_only: bool) -
         let value = config.value.as_ref().map(|v| v.as_str());
         topic_config::alter(&mut configs, &config.name, Operation::Set, value)?;
     }
-    let new = NewTopic {
-        name,
-        partitions: partitions(ctx, topic)?,
-        configs,
-    };
+    let new = NewTopic { name, partitions: partitions(ctx, topic)?, configs };
     let mut made = Made {
         id: ctx.broker.env.random_uuid(),
         partitions: new.partitions,
@@ -94,10 +90,8 @@ fn partitions(ctx: &Ctx, topic: &CreatableTopic) -> Result<u32, TopicError> {
     }
     match topic.num_partitions {
         -1 => Ok(ctx.broker.options.partitions_default),
-        asked => u32::try_from(asked).map_err(|_| TopicError::InvalidPartitions {
-            asked,
-            because: "a topic has at least one".to_owned(),
-        }),
+        asked => u32::try_from(asked)
+            .map_err(|_| TopicError::InvalidPartitions { asked, because: "a topic has at least one".to_owned() }),
     }
 }
 

@@ -2,9 +2,7 @@
 
 use kafka_protocol::ResponseError as Code;
 use kafka_protocol::messages::delete_records_request::DeleteRecordsPartition;
-use kafka_protocol::messages::delete_records_response::{
-    DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
-};
+use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
 use crate::authorizer::{Action, Resource};
@@ -16,20 +14,13 @@ pub(super) async fn handle(ctx: Ctx, request: DeleteRecordsRequest) -> DeleteRec
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in &topic.partitions {
-            let result = DeleteRecordsPartitionResult::default()
-                .with_partition_index(asked.partition_index);
+            let result = DeleteRecordsPartitionResult::default().with_partition_index(asked.partition_index);
             partitions.push(match delete(&ctx, &topic.name, asked) {
                 Ok(low_watermark) => result.with_low_watermark(low_watermark),
-                Err(code) => result
-                    .with_low_watermark(-1)
-                    .with_error_code(code.code()),
+                Err(code) => result.with_low_watermark(-1).with_error_code(code.code()),
             });
         }
-        topics.push(
-            DeleteRecordsTopicResult::default()
-                .with_name(topic.name)
-                .with_partitions(partitions),
-        );
+        topics.push(DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(partitions));
     }
     DeleteRecordsResponse::default().with_topics(topics)
 }

@@ -12,13 +12,8 @@ use crate::txn::core::Producer;
 pub(super) async fn handle(ctx: Ctx, request: InitProducerIdRequest) -> InitProducerIdResponse {
     let response = InitProducerIdResponse::default();
     match init(&ctx, &request).await {
-        Ok(producer) => response
-            .with_producer_id(ProducerId(producer.id))
-            .with_producer_epoch(producer.epoch),
-        Err(code) => response
-            .with_error_code(code.code())
-            .with_producer_id(ProducerId(-1))
-            .with_producer_epoch(-1),
+        Ok(producer) => response.with_producer_id(ProducerId(producer.id)).with_producer_epoch(producer.epoch),
+        Err(code) => response.with_error_code(code.code()).with_producer_id(ProducerId(-1)).with_producer_epoch(-1),
     }
 }
 

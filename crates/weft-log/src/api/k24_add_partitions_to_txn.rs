@@ -12,16 +12,10 @@ use crate::broker::Ctx;
 use crate::error::{Coded, TxnError};
 use crate::txn::core::{Producer, TopicPartitionId};
 
-pub(super) async fn handle(
-    ctx: Ctx,
-    request: AddPartitionsToTxnRequest,
-) -> AddPartitionsToTxnResponse {
+pub(super) async fn handle(ctx: Ctx, request: AddPartitionsToTxnRequest) -> AddPartitionsToTxnResponse {
     let response = AddPartitionsToTxnResponse::default();
     if ctx.version < 4 {
-        let producer = Producer {
-            id: request.v3_and_below_producer_id.0,
-            epoch: request.v3_and_below_producer_epoch,
-        };
+        let producer = Producer { id: request.v3_and_below_producer_id.0, epoch: request.v3_and_below_producer_epoch };
         let id = request.v3_and_below_transactional_id.as_str();
         let topics = add(&ctx, id, producer, false, &request.v3_and_below_topics);
         return response.with_results_by_topic_v3_and_below(topics);
@@ -31,9 +25,7 @@ pub(super) async fn handle(
         let producer = Producer { id: txn.producer_id.0, epoch: txn.producer_epoch };
         let topics = add(&ctx, &txn.transactional_id, producer, txn.verify_only, &txn.topics);
         results.push(
-            AddPartitionsToTxnResult::default()
-                .with_transactional_id(txn.transactional_id)
-                .with_topic_results(topics),
+            AddPartitionsToTxnResult::default().with_transactional_id(txn.transactional_id).with_topic_results(topics),
         );
     }
     response.with_results_by_transaction(results)
@@ -46,14 +38,10 @@ fn add(
     verify_only: bool,
     topics: &[AddPartitionsToTxnTopic],
 ) -> Vec<AddPartitionsToTxnTopicResult> {
-    let found: Vec<(&AddPartitionsToTxnTopic, Vec<(i32, Result<TopicPartitionId, Code>)>)> = topics
-        .iter()
-        .map(|topic| (topic, find(ctx, topic)))
-        .collect();
-    let all: Result<Vec<TopicPartitionId>, Code> = found
-        .iter()
-        .flat_map(|(_, parts)| parts.iter().map(|(_, at)| *at))
-        .collect();
+    let found: Vec<(&AddPartitionsToTxnTopic, Vec<(i32, Result<TopicPartitionId, Code>)>)> =
+        topics.iter().map(|topic| (topic, find(ctx, topic))).collect();
+    let all: Result<Vec<TopicPartitionId>, Code> =
+        found.iter().flat_map(|(_, parts)| parts.iter().map(|(_, at)| *at)).collect();
     // All or nothing: a transaction is not opened for a request that names a partition it cannot have.
     let outcome = match all {
         Err(_) => Err(Code::OperationNotAttempted),
@@ -73,9 +61,7 @@ fn add(
     let topic_result = |(topic, parts): (&AddPartitionsToTxnTopic, Vec<(i32, Result<TopicPartitionId, Code>)>)| {
         let result = |(index, at): (i32, Result<TopicPartitionId, Code>)| {
             let code = at.err().or_else(|| outcome.err()).map_or(0, |code| code.code());
-            AddPartitionsToTxnPartitionResult::default()
-                .with_partition_index(index)
-                .with_partition_error_code(code)
+            AddPartitionsToTxnPartitionResult::default().with_partition_index(index).with_partition_error_code(code)
         };
         AddPartitionsToTxnTopicResult::default()
             .with_name(topic.name.clone())

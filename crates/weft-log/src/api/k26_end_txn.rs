@@ -13,9 +13,9 @@ use crate::txn::core::Producer;
 pub(super) async fn handle(ctx: Ctx, request: EndTxnRequest) -> EndTxnResponse {
     let response = EndTxnResponse::default();
     match end(&ctx, &request).await {
-        Ok(producer) if ctx.version >= 5 => response
-            .with_producer_id(ProducerId(producer.id))
-            .with_producer_epoch(producer.epoch),
+        Ok(producer) if ctx.version >= 5 => {
+            response.with_producer_id(ProducerId(producer.id)).with_producer_epoch(producer.epoch)
+        }
         Ok(_) => response,
         Err(code) => response.with_error_code(code.code()),
     }

@@ -55,17 +55,10 @@ pub(super) async fn handle(ctx: Ctx, request: TxnOffsetCommitRequest) -> TxnOffs
                 (None, Err(code)) => code.code(),
                 (None, Ok(_)) => answers.next().map_or(0, super::code_of),
             };
-            partitions.push(
-                TxnOffsetCommitResponsePartition::default()
-                    .with_partition_index(index)
-                    .with_error_code(code),
-            );
+            partitions
+                .push(TxnOffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code));
         }
-        topics.push(
-            TxnOffsetCommitResponseTopic::default()
-                .with_name(topic.name.clone())
-                .with_partitions(partitions),
-        );
+        topics.push(TxnOffsetCommitResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions));
     }
     TxnOffsetCommitResponse::default().with_topics(topics)
 }

@@ -5,8 +5,8 @@ use kafka_protocol::ResponseError as Code;
 use kafka_protocol::messages::create_acls_response::AclCreationResult;
 use kafka_protocol::messages::delete_acls_response::DeleteAclsFilterResult;
 use kafka_protocol::messages::{
-    CreateAclsRequest, CreateAclsResponse, DeleteAclsRequest, DeleteAclsResponse,
-    DescribeAclsRequest, DescribeAclsResponse,
+    CreateAclsRequest, CreateAclsResponse, DeleteAclsRequest, DeleteAclsResponse, DescribeAclsRequest,
+    DescribeAclsResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -15,15 +15,12 @@ use crate::broker::Ctx;
 const DISABLED: StrBytes = StrBytes::from_static_str("this log has no access rules");
 
 pub(super) async fn describe(_ctx: Ctx, _request: DescribeAclsRequest) -> DescribeAclsResponse {
-    DescribeAclsResponse::default()
-        .with_error_code(Code::SecurityDisabled.code())
-        .with_error_message(Some(DISABLED))
+    DescribeAclsResponse::default().with_error_code(Code::SecurityDisabled.code()).with_error_message(Some(DISABLED))
 }
 
 pub(super) async fn create(_ctx: Ctx, request: CreateAclsRequest) -> CreateAclsResponse {
-    let refused = AclCreationResult::default()
-        .with_error_code(Code::SecurityDisabled.code())
-        .with_error_message(Some(DISABLED));
+    let refused =
+        AclCreationResult::default().with_error_code(Code::SecurityDisabled.code()).with_error_message(Some(DISABLED));
     CreateAclsResponse::default().with_results(vec![refused; request.creations.len()])
 }
 

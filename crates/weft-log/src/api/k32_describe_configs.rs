@@ -24,10 +24,8 @@ pub(super) async fn handle(ctx: Ctx, request: DescribeConfigsRequest) -> Describ
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone());
         results.push(match describe(&ctx, &request, resource) {
-            Ok(configs) => result.with_configs(configs),
-            Err((code, because)) => result
-                .with_error_code(code.code())
-                .with_error_message(Some(text(because))),
+            Ok(configs) => result.with_error_message(None).with_configs(configs),
+            Err((code, because)) => result.with_error_code(code.code()).with_error_message(Some(text(because))),
         });
     }
     DescribeConfigsResponse::default().with_results(results)

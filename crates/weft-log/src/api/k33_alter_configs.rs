@@ -6,8 +6,7 @@ use std::collections::HashSet;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse as ReplaceResponse;
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse as IncrementalResponse;
 use kafka_protocol::messages::{
-    AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
+    AlterConfigsRequest, AlterConfigsResponse, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
 
 use super::k32_describe_configs::{BROKER, TOPIC};
@@ -25,11 +24,8 @@ const SET: i8 = 0;
 pub(super) async fn replace(ctx: Ctx, request: AlterConfigsRequest) -> AlterConfigsResponse {
     let mut responses = Vec::with_capacity(request.resources.len());
     for resource in &request.resources {
-        let changes: Vec<Change<'_>> = resource
-            .configs
-            .iter()
-            .map(|c| (c.name.as_str(), SET, c.value.as_ref().map(|v| v.as_str())))
-            .collect();
+        let changes: Vec<Change<'_>> =
+            resource.configs.iter().map(|c| (c.name.as_str(), SET, c.value.as_ref().map(|v| v.as_str()))).collect();
         let at = (resource.resource_type, resource.resource_name.as_str());
         let done = alter(&ctx, at, &changes, true, request.validate_only).await;
         responses.push(
@@ -43,10 +39,7 @@ pub(super) async fn replace(ctx: Ctx, request: AlterConfigsRequest) -> AlterConf
     AlterConfigsResponse::default().with_responses(responses)
 }
 
-pub(super) async fn incremental(
-    ctx: Ctx,
-    request: IncrementalAlterConfigsRequest,
-) -> IncrementalAlterConfigsResponse {
+pub(super) async fn incremental(ctx: Ctx, request: IncrementalAlterConfigsRequest) -> IncrementalAlterConfigsResponse {
     let mut responses = Vec::with_capacity(request.resources.len());
     for resource in &request.resources {
         let changes: Vec<Change<'_>> = resource
@@ -102,4 +95,3 @@ async fn alter(
     let durable = ctx.broker.store.meta().wait_durable(position).await;
     durable.map_err(|_| TopicError::Storage)
 }
-

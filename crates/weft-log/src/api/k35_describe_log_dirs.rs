@@ -14,8 +14,7 @@ use crate::broker::Ctx;
 
 pub(super) async fn handle(ctx: Ctx, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
     if !ctx.may(Resource::Cluster, Action::Describe) {
-        return DescribeLogDirsResponse::default()
-            .with_error_code(Code::ClusterAuthorizationFailed.code());
+        return DescribeLogDirsResponse::default().with_error_code(Code::ClusterAuthorizationFailed.code());
     }
     let asked: Option<BTreeMap<&str, &[i32]>> = request.topics.as_ref().map(|topics| {
         let topics = topics.iter();
@@ -41,16 +40,10 @@ pub(super) async fn handle(ctx: Ctx, request: DescribeLogDirsRequest) -> Describ
                 );
             }
         }
-        topics.push(
-            DescribeLogDirsTopic::default()
-                .with_name(topic_name(&topic.name))
-                .with_partitions(partitions),
-        );
+        topics.push(DescribeLogDirsTopic::default().with_name(topic_name(&topic.name)).with_partitions(partitions));
     }
     let dir = &ctx.broker.options.data_dir;
-    let mut result = DescribeLogDirsResult::default()
-        .with_log_dir(text(dir.display().to_string()))
-        .with_topics(topics);
+    let mut result = DescribeLogDirsResult::default().with_log_dir(text(dir.display().to_string())).with_topics(topics);
     if ctx.version >= 4
         && let Ok(free) = ctx.broker.env.disk.free_space(dir)
     {

@@ -15,11 +15,7 @@ pub(super) async fn handle(ctx: Ctx, request: DeleteGroupsRequest) -> DeleteGrou
             Ok(()) => 0,
             Err(code) => code.code(),
         };
-        results.push(
-            DeletableGroupResult::default()
-                .with_group_id(group)
-                .with_error_code(code),
-        );
+        results.push(DeletableGroupResult::default().with_group_id(group).with_error_code(code));
     }
     DeleteGroupsResponse::default().with_results(results)
 }

@@ -29,11 +29,7 @@ pub(super) async fn handle(ctx: Ctx, request: ElectLeadersRequest) -> ElectLeade
                     .with_error_message(Some(text(because))),
             );
         }
-        results.push(
-            ReplicaElectionResult::default()
-                .with_topic(topic.topic)
-                .with_partition_result(partitions),
-        );
+        results.push(ReplicaElectionResult::default().with_topic(topic.topic).with_partition_result(partitions));
     }
     ElectLeadersResponse::default().with_replica_election_results(results)
 }

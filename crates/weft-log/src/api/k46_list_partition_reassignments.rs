@@ -1,8 +1,6 @@
 //! ListPartitionReassignments (key 46), version 0: with one node there is nothing to move.
 
-use kafka_protocol::messages::{
-    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
-};
+use kafka_protocol::messages::{ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse};
 
 use crate::broker::Ctx;
 
@@ -10,5 +8,5 @@ pub(super) async fn handle(
     _ctx: Ctx,
     _request: ListPartitionReassignmentsRequest,
 ) -> ListPartitionReassignmentsResponse {
-    ListPartitionReassignmentsResponse::default()
+    ListPartitionReassignmentsResponse::default().with_error_message(None)
 }

@@ -1,9 +1,7 @@
 //! OffsetDelete (key 47), version 0: offsets of topics that no member of the group reads.
 
 use kafka_protocol::ResponseError as Code;
-use kafka_protocol::messages::offset_delete_response::{
-    OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
-};
+use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
 use kafka_protocol::messages::{OffsetDeleteRequest, OffsetDeleteResponse};
 
 use super::k08_offset_commit::durable;
@@ -35,9 +33,7 @@ pub(super) async fn handle(ctx: Ctx, request: OffsetDeleteRequest) -> OffsetDele
                 .with_partition_index(partition.partition_index)
                 .with_error_code(answers.next().map_or(0, code_of))
         });
-        OffsetDeleteResponseTopic::default()
-            .with_name(topic.name.clone())
-            .with_partitions(partitions.collect())
+        OffsetDeleteResponseTopic::default().with_name(topic.name.clone()).with_partitions(partitions.collect())
     });
     let topics = topics.collect();
     response.with_topics(topics)

@@ -1,19 +1,14 @@
 //! DescribeProducers (key 61), version 0: who writes to a partition, and whose transaction is open.
 
 use kafka_protocol::ResponseError as Code;
-use kafka_protocol::messages::describe_producers_response::{
-    PartitionResponse, ProducerState, TopicResponse,
-};
+use kafka_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
 
 use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
 use crate::store::ProducerInfo;
 
-pub(super) async fn handle(
-    ctx: Ctx,
-    request: DescribeProducersRequest,
-) -> DescribeProducersResponse {
+pub(super) async fn handle(ctx: Ctx, request: DescribeProducersRequest) -> DescribeProducersResponse {
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let allowed = ctx.may(Resource::Topic(&topic.name), Action::Read);
@@ -31,11 +26,7 @@ pub(super) async fn handle(
                 }
             });
         }
-        topics.push(
-            TopicResponse::default()
-                .with_name(topic.name)
-                .with_partitions(partitions),
-        );
+        topics.push(TopicResponse::default().with_name(topic.name).with_partitions(partitions));
     }
     DescribeProducersResponse::default().with_topics(topics)
 }

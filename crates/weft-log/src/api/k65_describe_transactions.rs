@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use kafka_protocol::ResponseError as Code;
 use kafka_protocol::messages::describe_transactions_response::{TopicData, TransactionState};
-use kafka_protocol::messages::{
-    DescribeTransactionsRequest, DescribeTransactionsResponse, ProducerId,
-};
+use kafka_protocol::messages::{DescribeTransactionsRequest, DescribeTransactionsResponse, ProducerId};
 
 use super::{text, topic_name};
 use crate::authorizer::{Action, Resource};
@@ -14,10 +12,7 @@ use crate::broker::Ctx;
 use crate::error::{Coded, TxnError};
 use crate::txn::core::Txn;
 
-pub(super) async fn handle(
-    ctx: Ctx,
-    request: DescribeTransactionsRequest,
-) -> DescribeTransactionsResponse {
+pub(super) async fn handle(ctx: Ctx, request: DescribeTransactionsRequest) -> DescribeTransactionsResponse {
     let mut states = Vec::with_capacity(request.transactional_ids.len());
     for id in request.transactional_ids {
         let state = TransactionState::default().with_transactional_id(id.clone());
@@ -50,9 +45,7 @@ fn topics(ctx: &Ctx, txn: &Txn) -> Vec<TopicData> {
         }
     }
     let data = |(name, partitions): (String, Vec<i32>)| {
-        TopicData::default()
-            .with_topic(topic_name(&name))
-            .with_partitions(partitions)
+        TopicData::default().with_topic(topic_name(&name)).with_partitions(partitions)
     };
     topics.into_iter().map(data).collect()
 }

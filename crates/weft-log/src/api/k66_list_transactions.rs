@@ -2,9 +2,7 @@
 
 use kafka_protocol::ResponseError as Code;
 use kafka_protocol::messages::list_transactions_response::TransactionState;
-use kafka_protocol::messages::{
-    ListTransactionsRequest, ListTransactionsResponse, ProducerId, TransactionalId,
-};
+use kafka_protocol::messages::{ListTransactionsRequest, ListTransactionsResponse, ProducerId, TransactionalId};
 
 use super::text;
 use crate::authorizer::{Action, Resource};
@@ -36,13 +34,13 @@ pub(super) async fn handle(ctx: Ctx, request: ListTransactionsRequest) -> ListTr
     let now = ctx.broker.env.clock.wall_ms();
     let mut states = Vec::new();
     for (id, txn) in ctx.broker.transactions.list() {
-        let by_state = request.state_filters.is_empty()
-            || request.state_filters.iter().any(|f| f.as_str() == txn.state.name());
+        let by_state =
+            request.state_filters.is_empty() || request.state_filters.iter().any(|f| f.as_str() == txn.state.name());
         let by_producer = request.producer_id_filters.is_empty()
             || request.producer_id_filters.iter().any(|p| p.0 == txn.producer_id);
         let is_open = txn.started_at >= 0;
-        let by_duration = request.duration_filter < 0
-            || is_open && now.saturating_sub(txn.started_at) > request.duration_filter;
+        let by_duration =
+            request.duration_filter < 0 || is_open && now.saturating_sub(txn.started_at) > request.duration_filter;
         let by_pattern = prefix.as_ref().is_none_or(|p| p.matches(&id));
         let allowed = ctx.may(Resource::TransactionalId(&id), Action::Describe);
         if by_state && by_producer && by_duration && by_pattern && allowed {
@@ -54,9 +52,7 @@ pub(super) async fn handle(ctx: Ctx, request: ListTransactionsRequest) -> ListTr
             );
         }
     }
-    ListTransactionsResponse::default()
-        .with_unknown_state_filters(unknown)
-        .with_transaction_states(states)
+    ListTransactionsResponse::default().with_unknown_state_filters(unknown).with_transaction_states(states)
 }
 
 /// The part of regular expressions that people use on ids: a literal, with or without `.*` at its end.

@@ -8,10 +8,7 @@ use super::text;
 use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
 
-pub(super) async fn handle(
-    ctx: Ctx,
-    request: ListConfigResourcesRequest,
-) -> ListConfigResourcesResponse {
+pub(super) async fn handle(ctx: Ctx, request: ListConfigResourcesRequest) -> ListConfigResourcesResponse {
     let response = ListConfigResourcesResponse::default();
     if ctx.version == 0 {
         return response;
@@ -20,11 +17,7 @@ pub(super) async fn handle(
     let wanted = |resource_type: i8| types.is_empty() || types.contains(&resource_type);
     let mut resources = Vec::new();
     let mut add = |resource_type: i8, name: String| {
-        resources.push(
-            ConfigResource::default()
-                .with_resource_type(resource_type)
-                .with_resource_name(text(name)),
-        );
+        resources.push(ConfigResource::default().with_resource_type(resource_type).with_resource_name(text(name)));
     };
     if wanted(TOPIC) {
         for topic in ctx.broker.topics.all() {

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use kafka_protocol::messages::describe_topic_partitions_response::{
     Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
-use kafka_protocol::messages::{
-    BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
-};
+use kafka_protocol::messages::{BrokerId, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
 
 use super::topic_name;
 use crate::authorizer::{Action, Resource};
@@ -18,10 +16,7 @@ use crate::topics::{Topic, check_name};
 /// Kafka's `max.request.partition.size.limit`.
 const PARTITIONS_PER_PAGE_MAX: usize = 2_000;
 
-pub(super) async fn handle(
-    ctx: Ctx,
-    request: DescribeTopicPartitionsRequest,
-) -> DescribeTopicPartitionsResponse {
+pub(super) async fn handle(ctx: Ctx, request: DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse {
     let mut response = DescribeTopicPartitionsResponse::default();
     let (from_topic, mut from_partition) = match &request.cursor {
         Some(cursor) => (cursor.topic_name.to_string(), cursor.partition_index.max(0)),
@@ -88,12 +83,7 @@ fn wanted(ctx: &Ctx, request: &DescribeTopicPartitionsRequest) -> Vec<(String, F
     names.into_iter().map(found).collect()
 }
 
-fn describe(
-    ctx: &Ctx,
-    topic: &Topic,
-    from: usize,
-    to: usize,
-) -> DescribeTopicPartitionsResponseTopic {
+fn describe(ctx: &Ctx, topic: &Topic, from: usize, to: usize) -> DescribeTopicPartitionsResponseTopic {
     let node = BrokerId(ctx.broker.options.node_id);
     let page = topic.partitions.iter().take(to).skip(from);
     let partitions = page.map(|partition| {
@@ -114,7 +104,5 @@ fn describe(
 }
 
 fn cursor(topic: &str, partition: i32) -> Cursor {
-    Cursor::default()
-        .with_topic_name(topic_name(topic))
-        .with_partition_index(partition)
+    Cursor::default().with_topic_name(topic_name(topic)).with_partition_index(partition)
 }

@@ -65,11 +65,7 @@ pub(crate) struct Plaintext {
 }
 
 impl Handler for Plaintext {
-    fn begin<'a>(
-        &'a self,
-        connection: &'a Arc<Connection>,
-        request: Request,
-    ) -> BoxFuture<'a, Reply> {
+    fn begin<'a>(&'a self, connection: &'a Arc<Connection>, request: Request) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             let ctx = Ctx {
                 broker: self.broker.clone(),
@@ -95,6 +91,10 @@ async fn poll_once(answer: &mut BoxFuture<'static, Outcome>) -> Poll<Outcome> {
 fn dispatch(ctx: Ctx, request: Request) -> BoxFuture<'static, Outcome> {
     match versions::served(request.api_key) {
         Some(range) if range.decodes(request.api_version) => {}
+        Some(_) if request.api_key == versions::PRODUCE && request.api_version >= 0 && request.api_version < 3 => {
+            let outcome = k00_produce::unsupported(&request);
+            return Box::pin(std::future::ready(outcome));
+        }
         Some(_) if request.api_key == versions::API_VERSIONS => {
             let outcome = k18_api_versions::unsupported(&request);
             return Box::pin(std::future::ready(outcome));

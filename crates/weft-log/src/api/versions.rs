@@ -2,6 +2,9 @@
 
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 
+/// Produce: versions 0–2 are advertised, and answered with UNSUPPORTED_VERSION.
+pub(crate) const PRODUCE: i16 = 0;
+
 /// ApiVersions itself: its answer is readable even when the question is not.
 pub(crate) const API_VERSIONS: i16 = 18;
 
@@ -83,10 +86,7 @@ pub(crate) fn served(key: i16) -> Option<&'static Served> {
 /// The table as ApiVersions tells it.
 pub(crate) fn advertised() -> Vec<ApiVersion> {
     let version = |s: &Served| {
-        ApiVersion::default()
-            .with_api_key(s.key)
-            .with_min_version(s.advertised_min)
-            .with_max_version(s.max)
+        ApiVersion::default().with_api_key(s.key).with_min_version(s.advertised_min).with_max_version(s.max)
     };
     TABLE.iter().map(version).collect()
 }

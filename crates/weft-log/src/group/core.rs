@@ -214,10 +214,7 @@ impl Member {
 
     /// Metadata this member gave for `protocol`.
     pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
-        self.protocols
-            .iter()
-            .find(|p| p.name == protocol)
-            .map_or_else(Bytes::new, |p| p.metadata.clone())
+        self.protocols.iter().find(|p| p.name == protocol).map_or_else(Bytes::new, |p| p.metadata.clone())
     }
 }
 
@@ -360,15 +357,9 @@ impl Group {
 
     /// When [`Group::tick`] has something to do, if ever.
     pub(crate) fn next_deadline(&self) -> Option<Millis> {
-        let members = self
-            .members
-            .values()
-            .filter(|m| m.joining.is_none() && m.syncing.is_none())
-            .map(|m| m.expires_at);
-        members
-            .chain(self.pending.values().copied())
-            .chain(self.rebalance_ends_at)
-            .min()
+        let members =
+            self.members.values().filter(|m| m.joining.is_none() && m.syncing.is_none()).map(|m| m.expires_at);
+        members.chain(self.pending.values().copied()).chain(self.rebalance_ends_at).min()
     }
 
     /// JoinGroup: answered now, or parked until the rebalance ends.
@@ -379,16 +370,8 @@ impl Group {
         }
     }
 
-    fn try_join(
-        &mut self,
-        now: Millis,
-        join: Join,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), JoinRefused> {
-        let refuse = |error| JoinRefused {
-            error,
-            member_id: join.member_id.clone(),
-        };
+    fn try_join(&mut self, now: Millis, join: Join, effects: &mut Vec<Effect>) -> Result<(), JoinRefused> {
+        let refuse = |error| JoinRefused { error, member_id: join.member_id.clone() };
         if join.protocols.is_empty() || join.protocol_type.is_empty() {
             return Err(refuse(GroupError::InconsistentProtocol));
         }
@@ -405,18 +388,12 @@ impl Group {
             self.prepare_rebalance(now, effects);
             return Ok(());
         }
-        self.check_identity(&join.member_id, join.instance_id.as_deref())
-            .map_err(&refuse)?;
+        self.check_identity(&join.member_id, join.instance_id.as_deref()).map_err(&refuse)?;
         self.rejoin(now, join, effects);
         Ok(())
     }
 
-    fn join_unknown(
-        &mut self,
-        now: Millis,
-        join: Join,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), JoinRefused> {
+    fn join_unknown(&mut self, now: Millis, join: Join, effects: &mut Vec<Effect>) -> Result<(), JoinRefused> {
         let id = join.new_member_id.clone();
         if let Some(instance_id) = join.instance_id.clone()
             && let Some(old_id) = self.static_member(&instance_id)
@@ -426,18 +403,13 @@ impl Group {
         }
         if self.members.len() + self.pending.len() >= self.limits.members_max {
             return Err(JoinRefused {
-                error: GroupError::MaxSizeReached {
-                    limit: self.limits.members_max,
-                },
+                error: GroupError::MaxSizeReached { limit: self.limits.members_max },
                 member_id: join.member_id,
             });
         }
         if join.member_id_required && join.instance_id.is_none() {
             self.pending.insert(id.clone(), now + join.session_timeout);
-            return Err(JoinRefused {
-                error: GroupError::MemberIdRequired,
-                member_id: id,
-            });
+            return Err(JoinRefused { error: GroupError::MemberIdRequired, member_id: id });
         }
         self.add_member(now, id, join);
         self.prepare_rebalance(now, effects);
@@ -447,10 +419,7 @@ impl Group {
     /// A member that is already in the group joins again.
     fn rejoin(&mut self, now: Millis, join: Join, effects: &mut Vec<Effect>) {
         let is_leader = self.leader.as_deref() == Some(join.member_id.as_str());
-        let unchanged = self
-            .members
-            .get(&join.member_id)
-            .is_some_and(|m| m.protocols == join.protocols);
+        let unchanged = self.members.get(&join.member_id).is_some_and(|m| m.protocols == join.protocols);
         let answer_now = match self.state {
             State::PreparingRebalance | State::Empty => false,
             // The answer to its join was lost: the same generation again.
@@ -461,11 +430,8 @@ impl Group {
         let member_id = join.member_id.clone();
         self.update_member(now, join, effects);
         if answer_now {
-            let ticket = self
-                .members
-                .get_mut(&member_id)
-                .and_then(|m| m.joining.take())
-                .expect("update_member has just set it");
+            let ticket =
+                self.members.get_mut(&member_id).and_then(|m| m.joining.take()).expect("update_member has just set it");
             effects.push(Effect::Join(ticket, Ok(self.joined(&member_id, false))));
         } else {
             self.prepare_rebalance(now, effects);
@@ -473,23 +439,10 @@ impl Group {
     }
 
     /// A static member came back under its `group.instance.id`: it takes over the place of its old self.
-    fn replace_static(
-        &mut self,
-        now: Millis,
-        old_id: String,
-        new_id: String,
-        join: Join,
-        effects: &mut Vec<Effect>,
-    ) {
-        let mut member = self
-            .members
-            .remove(&old_id)
-            .expect("static_member found it");
+    fn replace_static(&mut self, now: Millis, old_id: String, new_id: String, join: Join, effects: &mut Vec<Effect>) {
+        let mut member = self.members.remove(&old_id).expect("static_member found it");
         if let Some(ticket) = member.joining.take() {
-            let refused = JoinRefused {
-                error: GroupError::FencedInstanceId,
-                member_id: old_id.clone(),
-            };
+            let refused = JoinRefused { error: GroupError::FencedInstanceId, member_id: old_id.clone() };
             effects.push(Effect::Join(ticket, Err(refused)));
         }
         if let Some(ticket) = member.syncing.take() {
@@ -502,10 +455,7 @@ impl Group {
         let ticket = join.ticket;
         let can_skip = join.can_skip_assignment;
         self.members.insert(new_id.clone(), member);
-        let join = Join {
-            member_id: new_id.clone(),
-            ..join
-        };
+        let join = Join { member_id: new_id.clone(), ..join };
         self.update_member(now, join, effects);
         let still_chosen = self.state == State::Stable && self.choose_protocol() == self.protocol;
         if !still_chosen {
@@ -533,12 +483,7 @@ impl Group {
         }
     }
 
-    fn try_sync(
-        &mut self,
-        now: Millis,
-        sync: Sync,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), GroupError> {
+    fn try_sync(&mut self, now: Millis, sync: Sync, effects: &mut Vec<Effect>) -> Result<(), GroupError> {
         self.check_member(&sync.member)?;
         let type_differs = sync.protocol_type.is_some() && sync.protocol_type != self.protocol_type;
         let protocol_differs = sync.protocol.is_some() && sync.protocol != self.protocol;
@@ -555,10 +500,7 @@ impl Group {
                 effects.push(Effect::Sync(sync.ticket, Ok(synced)));
             }
             State::CompletingRebalance => {
-                let member = self
-                    .members
-                    .get_mut(&member_id)
-                    .ok_or(GroupError::UnknownMemberId)?;
+                let member = self.members.get_mut(&member_id).ok_or(GroupError::UnknownMemberId)?;
                 if let Some(older) = member.syncing.replace(sync.ticket) {
                     effects.push(Effect::Sync(older, Err(GroupError::RebalanceInProgress)));
                 }
@@ -570,12 +512,7 @@ impl Group {
         Ok(())
     }
 
-    fn assign(
-        &mut self,
-        now: Millis,
-        assignments: Vec<(String, Bytes)>,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn assign(&mut self, now: Millis, assignments: Vec<(String, Bytes)>, effects: &mut Vec<Effect>) {
         let mut assignments: BTreeMap<String, Bytes> = assignments.into_iter().collect();
         for (id, member) in &mut self.members {
             member.assignment = assignments.remove(id).unwrap_or_default();
@@ -622,9 +559,7 @@ impl Group {
         effects: &mut Vec<Effect>,
     ) -> Result<(), GroupError> {
         if let Some(instance_id) = instance_id {
-            let current = self
-                .static_member(instance_id)
-                .ok_or(GroupError::UnknownMemberId)?;
+            let current = self.static_member(instance_id).ok_or(GroupError::UnknownMemberId)?;
             if !member_id.is_empty() && member_id != current {
                 return Err(GroupError::FencedInstanceId);
             }
@@ -652,8 +587,7 @@ impl Group {
         if member.generation < 0 && self.state == State::Empty {
             return Ok(());
         }
-        let names_member =
-            member.generation >= 0 || !member.member_id.is_empty() || member.instance_id.is_some();
+        let names_member = member.generation >= 0 || !member.member_id.is_empty() || member.instance_id.is_some();
         if names_member {
             self.check_member(member)?;
             self.touch(now, &member.member_id);
@@ -693,12 +627,8 @@ impl Group {
             State::CompletingRebalance => {
                 // The leader, or others, never came for the assignment: go on without them.
                 self.rebalance_ends_at = None;
-                let missing: Vec<String> = self
-                    .members
-                    .iter()
-                    .filter(|(_, m)| m.syncing.is_none())
-                    .map(|(id, _)| id.clone())
-                    .collect();
+                let missing: Vec<String> =
+                    self.members.iter().filter(|(_, m)| m.syncing.is_none()).map(|(id, _)| id.clone()).collect();
                 for id in missing {
                     self.remove_member(now, &id, effects);
                 }
@@ -708,11 +638,7 @@ impl Group {
     }
 
     fn accepts(&self, join: &Join) -> bool {
-        if self
-            .protocol_type
-            .as_deref()
-            .is_some_and(|t| t != join.protocol_type)
-        {
+        if self.protocol_type.as_deref().is_some_and(|t| t != join.protocol_type) {
             return false;
         }
         join.protocols.iter().any(|offered| {
@@ -724,21 +650,12 @@ impl Group {
     }
 
     fn static_member(&self, instance_id: &str) -> Option<String> {
-        self.members
-            .iter()
-            .find(|(_, m)| m.instance_id.as_deref() == Some(instance_id))
-            .map(|(id, _)| id.clone())
+        self.members.iter().find(|(_, m)| m.instance_id.as_deref() == Some(instance_id)).map(|(id, _)| id.clone())
     }
 
-    fn check_identity(
-        &self,
-        member_id: &str,
-        instance_id: Option<&str>,
-    ) -> Result<(), GroupError> {
+    fn check_identity(&self, member_id: &str, instance_id: Option<&str>) -> Result<(), GroupError> {
         if let Some(instance_id) = instance_id {
-            let current = self
-                .static_member(instance_id)
-                .ok_or(GroupError::UnknownMemberId)?;
+            let current = self.static_member(instance_id).ok_or(GroupError::UnknownMemberId)?;
             if current != member_id {
                 return Err(GroupError::FencedInstanceId);
             }
@@ -752,9 +669,7 @@ impl Group {
     fn check_member(&self, member: &MemberRef) -> Result<(), GroupError> {
         self.check_identity(&member.member_id, member.instance_id.as_deref())?;
         if member.generation != self.generation {
-            return Err(GroupError::IllegalGeneration {
-                current: self.generation,
-            });
+            return Err(GroupError::IllegalGeneration { current: self.generation });
         }
         Ok(())
     }
@@ -766,8 +681,7 @@ impl Group {
     }
 
     fn add_member(&mut self, now: Millis, id: String, join: Join) {
-        self.protocol_type
-            .get_or_insert_with(|| join.protocol_type.clone());
+        self.protocol_type.get_or_insert_with(|| join.protocol_type.clone());
         if self.members.is_empty() {
             self.protocol_type = Some(join.protocol_type);
         }
@@ -797,10 +711,7 @@ impl Group {
         member.client_host = join.client_host;
         member.expires_at = now + join.session_timeout;
         if let Some(older) = member.joining.replace(join.ticket) {
-            let refused = JoinRefused {
-                error: GroupError::UnknownMemberId,
-                member_id: join.member_id,
-            };
+            let refused = JoinRefused { error: GroupError::UnknownMemberId, member_id: join.member_id };
             effects.push(Effect::Join(older, Err(refused)));
         }
     }
@@ -810,10 +721,7 @@ impl Group {
             return;
         };
         if let Some(ticket) = member.joining.take() {
-            let refused = JoinRefused {
-                error: GroupError::UnknownMemberId,
-                member_id: id.to_owned(),
-            };
+            let refused = JoinRefused { error: GroupError::UnknownMemberId, member_id: id.to_owned() };
             effects.push(Effect::Join(ticket, Err(refused)));
         }
         if let Some(ticket) = member.syncing.take() {
@@ -842,18 +750,9 @@ impl Group {
         }
         if self.state != State::PreparingRebalance {
             self.state = State::PreparingRebalance;
-            let patience = self
-                .members
-                .values()
-                .map(|m| m.rebalance_timeout)
-                .max()
-                .unwrap_or(0);
+            let patience = self.members.values().map(|m| m.rebalance_timeout).max().unwrap_or(0);
             self.initial_delay = was_empty && self.limits.initial_rebalance_delay > 0;
-            let wait = if self.initial_delay {
-                self.limits.initial_rebalance_delay.min(patience)
-            } else {
-                patience
-            };
+            let wait = if self.initial_delay { self.limits.initial_rebalance_delay.min(patience) } else { patience };
             self.rebalance_ends_at = Some(now + wait);
         }
         self.maybe_complete_join(now, effects);
@@ -869,8 +768,7 @@ impl Group {
     fn complete_join(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         // Who did not come back is out; a static member keeps its place until its session lapses.
         let leader_before = self.leader.take();
-        self.members
-            .retain(|_, m| m.joining.is_some() || m.instance_id.is_some());
+        self.members.retain(|_, m| m.joining.is_some() || m.instance_id.is_some());
         let nobody_joined = self.members.values().all(|m| m.joining.is_none());
         if nobody_joined && !self.members.is_empty() {
             // Only absent static members: wait for one of them, or for its session.
@@ -887,9 +785,8 @@ impl Group {
             effects.push(Effect::Persist);
             return;
         }
-        self.leader = leader_before
-            .filter(|id| self.members.get(id).is_some_and(|m| m.joining.is_some()))
-            .or_else(|| {
+        self.leader =
+            leader_before.filter(|id| self.members.get(id).is_some_and(|m| m.joining.is_some())).or_else(|| {
                 let joined = self.members.iter().find(|(_, m)| m.joining.is_some());
                 joined.map(|(id, _)| id.clone())
             });
@@ -912,11 +809,7 @@ impl Group {
 
     /// Every member votes for its first protocol that all support.
     fn choose_protocol(&self) -> Option<String> {
-        let supported_by_all = |name: &str| {
-            self.members
-                .values()
-                .all(|m| m.protocols.iter().any(|p| p.name == name))
-        };
+        let supported_by_all = |name: &str| self.members.values().all(|m| m.protocols.iter().any(|p| p.name == name));
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         let mut order: Vec<&str> = Vec::new();
         for member in self.members.values() {
@@ -929,20 +822,14 @@ impl Group {
             }
         }
         let most = votes.values().max().copied()?;
-        order
-            .into_iter()
-            .find(|name| votes.get(name) == Some(&most))
-            .map(str::to_owned)
+        order.into_iter().find(|name| votes.get(name) == Some(&most)).map(str::to_owned)
     }
 
     fn joined(&self, member_id: &str, skip_assignment: bool) -> Joined {
         let protocol = self.protocol.clone().unwrap_or_default();
         let leads = self.leader.as_deref() == Some(member_id);
         let members = if leads {
-            self.members
-                .iter()
-                .map(|(id, m)| (id.clone(), m.instance_id.clone(), m.metadata(&protocol)))
-                .collect()
+            self.members.iter().map(|(id, m)| (id.clone(), m.instance_id.clone(), m.metadata(&protocol))).collect()
         } else {
             Vec::new()
         };
@@ -961,10 +848,7 @@ impl Group {
         Synced {
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
             protocol: self.protocol.clone().unwrap_or_default(),
-            assignment: self
-                .members
-                .get(member_id)
-                .map_or_else(Bytes::new, |m| m.assignment.clone()),
+            assignment: self.members.get(member_id).map_or_else(Bytes::new, |m| m.assignment.clone()),
         }
     }
 }

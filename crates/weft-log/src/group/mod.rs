@@ -113,9 +113,7 @@ impl Groups {
             groups.locked_or_new(&id, |state| state.offsets.insert(at, offset));
         }
         for (producer_id, id, at, offset) in kept.pending {
-            groups.locked_or_new(&id, |state| {
-                state.pending.entry(producer_id).or_default().insert(at, offset)
-            });
+            groups.locked_or_new(&id, |state| state.pending.entry(producer_id).or_default().insert(at, offset));
         }
         groups
     }
@@ -123,10 +121,7 @@ impl Groups {
     /// JoinGroup; `join.ticket` is given here. The answer may take as long as a rebalance does.
     pub(crate) async fn join(&self, group: &str, mut join: Join) -> Result<Joined, JoinRefused> {
         let member_id = join.member_id.clone();
-        let refuse = |error| JoinRefused {
-            error,
-            member_id: member_id.clone(),
-        };
+        let refuse = |error| JoinRefused { error, member_id: member_id.clone() };
         if group.is_empty() {
             return Err(refuse(GroupError::InvalidGroupId));
         }
@@ -153,9 +148,7 @@ impl Groups {
             Ok(None) => return Err(refuse(GroupError::UnknownMemberId)),
             Err(error) => return Err(refuse(error)),
         }
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(refuse(GroupError::UnknownMemberId)))
+        receiver.await.unwrap_or_else(|_| Err(refuse(GroupError::UnknownMemberId)))
     }
 
     /// SyncGroup; `sync.ticket` is given here.
@@ -169,9 +162,7 @@ impl Groups {
             self.act(group, state, effects);
         })?
         .ok_or(GroupError::UnknownMemberId)?;
-        receiver
-            .await
-            .unwrap_or(Err(GroupError::UnknownMemberId))
+        receiver.await.unwrap_or(Err(GroupError::UnknownMemberId))
     }
 
     pub(crate) fn heartbeat(&self, group: &str, member: &MemberRef) -> Result<(), GroupError> {
@@ -183,17 +174,10 @@ impl Groups {
         .unwrap_or(Err(GroupError::UnknownMemberId))
     }
 
-    pub(crate) fn leave(
-        &self,
-        group: &str,
-        member_id: &str,
-        instance_id: Option<&str>,
-    ) -> Result<(), GroupError> {
+    pub(crate) fn leave(&self, group: &str, member_id: &str, instance_id: Option<&str>) -> Result<(), GroupError> {
         self.with(group, false, |state| {
             let mut effects = Vec::new();
-            let answer = state
-                .core
-                .leave(self.now(), member_id, instance_id, &mut effects);
+            let answer = state.core.leave(self.now(), member_id, instance_id, &mut effects);
             self.act(group, state, effects);
             answer
         })?
@@ -217,8 +201,7 @@ impl Groups {
             for ((topic, partition), offset) in offsets {
                 let answer = self.check_metadata(&offset.metadata);
                 if answer.is_ok() {
-                    let record =
-                        Record::Offset(group.to_owned(), topic.clone(), partition, offset.clone());
+                    let record = Record::Offset(group.to_owned(), topic.clone(), partition, offset.clone());
                     puts.push(record.put());
                     accepted.push(((topic, partition), offset));
                 }
@@ -256,13 +239,7 @@ impl Groups {
                 let answer = self.check_metadata(&offset.metadata);
                 if answer.is_ok() {
                     let (group, topic_name) = (group.to_owned(), topic.clone());
-                    let record = Record::PendingOffset(
-                        producer_id,
-                        group,
-                        topic_name,
-                        partition,
-                        offset.clone(),
-                    );
+                    let record = Record::PendingOffset(producer_id, group, topic_name, partition, offset.clone());
                     puts.push(record.put());
                     accepted.push(((topic, partition), offset));
                 }
@@ -323,9 +300,7 @@ impl Groups {
                 all.sort();
                 all
             });
-            let unstable = |at: &TopicPartition| {
-                require_stable && state.pending.values().any(|p| p.contains_key(at))
-            };
+            let unstable = |at: &TopicPartition| require_stable && state.pending.values().any(|p| p.contains_key(at));
             asked
                 .into_iter()
                 .map(|at| {
@@ -373,9 +348,7 @@ impl Groups {
         ids.sort();
         let mut list = Vec::with_capacity(ids.len());
         for id in ids {
-            let group = self.locked(&id, |state| {
-                (state.core.state(), state.core.protocol_type().to_owned())
-            });
+            let group = self.locked(&id, |state| (state.core.state(), state.core.protocol_type().to_owned()));
             if let Some((state, protocol_type)) = group {
                 list.push((id, state, protocol_type));
             }
@@ -515,10 +488,7 @@ impl Groups {
 
     fn check_metadata(&self, metadata: &str) -> Result<(), GroupError> {
         if metadata.len() > self.metadata_bytes_max {
-            return Err(GroupError::MetadataTooLarge {
-                size: metadata.len(),
-                limit: self.metadata_bytes_max,
-            });
+            return Err(GroupError::MetadataTooLarge { size: metadata.len(), limit: self.metadata_bytes_max });
         }
         Ok(())
     }
@@ -548,12 +518,7 @@ impl Groups {
     }
 
     /// Runs `f` on a group, made if it is not there and `create` is set; `None` when there is none.
-    fn with<R>(
-        &self,
-        id: &str,
-        create: bool,
-        f: impl FnOnce(&mut GroupState) -> R,
-    ) -> Result<Option<R>, GroupError> {
+    fn with<R>(&self, id: &str, create: bool, f: impl FnOnce(&mut GroupState) -> R) -> Result<Option<R>, GroupError> {
         loop {
             let group = {
                 let mut groups = self.groups.lock();
@@ -561,9 +526,7 @@ impl Groups {
                     Some(group) => group.clone(),
                     None if !create => return Ok(None),
                     None if groups.len() >= self.groups_max => {
-                        return Err(GroupError::MaxSizeReached {
-                            limit: self.groups_max,
-                        });
+                        return Err(GroupError::MaxSizeReached { limit: self.groups_max });
                     }
                     None => {
                         let state = self.new_state(Group::new(self.limits.clone()));
@@ -644,11 +607,7 @@ impl GroupState {
 }
 
 fn offset_tombstone(group: &str, (topic, partition): &TopicPartition) -> (bytes::Bytes, Option<bytes::Bytes>) {
-    let key = Key::Offset {
-        group: group.to_owned(),
-        topic: topic.clone(),
-        partition: *partition,
-    };
+    let key = Key::Offset { group: group.to_owned(), topic: topic.clone(), partition: *partition };
     (key.encode(), None)
 }
 

@@ -169,10 +169,7 @@ impl Txn {
 
     /// Id and epoch in use.
     pub(crate) fn producer(&self) -> Producer {
-        Producer {
-            id: self.producer_id,
-            epoch: self.producer_epoch,
-        }
+        Producer { id: self.producer_id, epoch: self.producer_epoch }
     }
 
     /// When the open transaction times out.
@@ -218,8 +215,7 @@ impl Txn {
     fn raise_epoch(&mut self, expected: Option<Producer>, fresh_id: i64) -> Result<(), TxnError> {
         if let Some(expected) = expected {
             let retry_of_rotation = expected.id == self.previous_producer_id;
-            let retry_of_raise =
-                expected.epoch == self.last_producer_epoch && expected.epoch != self.producer_epoch;
+            let retry_of_raise = expected.epoch == self.last_producer_epoch && expected.epoch != self.producer_epoch;
             if retry_of_rotation || retry_of_raise {
                 return Ok(()); // The answer to an earlier raise was lost.
             }
@@ -256,11 +252,7 @@ impl Txn {
     }
 
     /// Does `partition` take part in the open transaction of `producer`?
-    pub(crate) fn check_partition(
-        &self,
-        producer: Producer,
-        partition: TopicPartitionId,
-    ) -> Result<(), TxnError> {
+    pub(crate) fn check_partition(&self, producer: Producer, partition: TopicPartitionId) -> Result<(), TxnError> {
         self.check(producer)?;
         if self.state == State::Ongoing && self.partitions.contains(&partition) {
             return Ok(());
@@ -317,29 +309,19 @@ impl Txn {
         if producer.id != self.producer_id && !(raises_epoch && rotated) {
             return Err(TxnError::UnknownProducerId);
         }
-        let one_behind = producer.id == self.producer_id
-            && producer.epoch.checked_add(1) == Some(self.producer_epoch);
+        let one_behind = producer.id == self.producer_id && producer.epoch.checked_add(1) == Some(self.producer_epoch);
         let is_retry = raises_epoch && (one_behind || rotated) && producer != self.producer();
         if producer != self.producer() && !is_retry {
             return Err(TxnError::Fenced);
         }
         match (self.state, commit) {
             (State::Ongoing, _) if is_retry => Err(TxnError::Fenced),
-            (State::Ongoing, _) => Ok(End::Start(self.prepare(
-                now,
-                commit,
-                raises_epoch,
-                fresh_id,
-            ))),
-            (State::CompleteCommit, true) | (State::CompleteAbort, false)
-                if is_retry || !raises_epoch =>
-            {
+            (State::Ongoing, _) => Ok(End::Start(self.prepare(now, commit, raises_epoch, fresh_id))),
+            (State::CompleteCommit, true) | (State::CompleteAbort, false) if is_retry || !raises_epoch => {
                 Ok(End::Already(self.producer()))
             }
             // Under TV2 the client may end a transaction in which nothing reached us; an abort still raises the epoch.
-            (State::Empty | State::CompleteCommit | State::CompleteAbort, false)
-                if raises_epoch && !is_retry =>
-            {
+            (State::Empty | State::CompleteCommit | State::CompleteAbort, false) if raises_epoch && !is_retry => {
                 self.partitions.clear();
                 self.groups.clear();
                 Ok(End::Start(self.prepare(now, false, true, fresh_id)))
@@ -406,21 +388,12 @@ impl Txn {
                 self.next_producer_id = fresh_id;
             }
         }
-        self.state = if commit {
-            State::PrepareCommit
-        } else {
-            State::PrepareAbort
-        };
+        self.state = if commit { State::PrepareCommit } else { State::PrepareAbort };
         self.updated_at = now;
         self.ending(commit)
     }
 
     fn ending(&self, commit: bool) -> Ending {
-        Ending {
-            commit,
-            marker: self.producer(),
-            partitions: self.partitions.clone(),
-            groups: self.groups.clone(),
-        }
+        Ending { commit, marker: self.producer(), partitions: self.partitions.clone(), groups: self.groups.clone() }
     }
 }

@@ -10,6 +10,8 @@
 
 pub(crate) mod core;
 #[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
@@ -115,7 +117,12 @@ impl Transactions {
                     {
                         continue;
                     }
-                    warn!(topic = topic.name, partition = at.1, producer_id = open.producer_id, "aborting an open transaction that no transactional id knows");
+                    warn!(
+                        topic = topic.name,
+                        partition = at.1,
+                        producer_id = open.producer_id,
+                        "aborting an open transaction that no transactional id knows"
+                    );
                     if let Err(error) = partition.end_transaction(open.producer_id, open.producer_epoch, 0, false) {
                         error!(topic = topic.name, partition = at.1, %error, "could not abort it");
                     }
@@ -350,11 +357,7 @@ impl Transactions {
     }
 
     /// Runs `f` on an entry, after its timeout has been looked at: under load a timer may be late, a request is not.
-    fn with<R>(
-        self: &Arc<Self>,
-        id: &str,
-        f: impl FnOnce(&mut Entry) -> Result<R, TxnError>,
-    ) -> Result<R, TxnError> {
+    fn with<R>(self: &Arc<Self>, id: &str, f: impl FnOnce(&mut Entry) -> Result<R, TxnError>) -> Result<R, TxnError> {
         let entry = self.find(id).ok_or(TxnError::UnknownProducerId)?;
         let mut entry = entry.lock();
         if entry.gone {

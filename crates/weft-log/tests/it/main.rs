@@ -1,0 +1,11 @@
+//! The log from outside: frames as bytes, and librdkafka.
+#![expect(clippy::disallowed_methods, reason = "tests live in the real world: its clock, its files")]
+
+mod bad_input;
+mod clients;
+mod groups;
+mod raw;
+mod records;
+mod start;
+mod topics;
+mod transactions;
