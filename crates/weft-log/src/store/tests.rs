@@ -318,7 +318,7 @@ fn a_write_that_cannot_be_undone_takes_the_partition_offline() {
 
 #[test]
 fn below_the_disk_reserve_appends_stop_and_reads_go_on() {
-    let bench = Bench::new();
+    let bench = Bench::with(PartitionConfig { retention_ms: -1, ..PartitionConfig::default() });
     bench.append(&plain(&["a"])).unwrap();
     bench.sync();
     bench.world.disk.set_free_space(1000);
@@ -595,8 +595,8 @@ fn retention_by_size_and_by_time_drops_whole_segments() {
     assert_eq!(bench.partition.offsets().log_start_offset, 0, "nothing is durable yet");
     bench.sync();
     bench.store.housekeeping();
-    assert!(bench.partition.offsets().log_start_offset >= 3);
-    assert!(bench.partition.size_bytes() >= 160);
+    // Two batches of 69 bytes per segment: without the first one 276 bytes are left, without two only 138.
+    assert_eq!(bench.partition.offsets().log_start_offset, 2);
 
     let bench = Bench::with(PartitionConfig { retention_ms: 60_000, ..config });
     let now = bench.world.env.clock.wall_ms();
@@ -741,7 +741,7 @@ fn damage_in_the_durable_part_of_meta_is_refused() {
     store.close().unwrap();
     let path = Path::new("data/meta/00000001.meta");
     let mut bytes = world.disk.contents(path).unwrap();
-    bytes[40] ^= 1;
+    bytes[20] ^= 1;
     world.disk.set_contents(path, &bytes);
     let refused = Store::open(world.env.clone(), Path::new("data"), options());
     assert!(matches!(refused, Err(StoreError::Damaged { .. })));
@@ -780,11 +780,11 @@ fn meta_rewrites_itself_and_keeps_everything() {
 #[test]
 fn a_failed_meta_write_is_undone_and_a_failed_sync_is_final() {
     let Bench { world, store, .. } = Bench::new();
-    world.disk.inject(Operation::Write, ".meta", ErrorKind::StorageFull, 0, 1);
+    world.disk.inject(Operation::Write, "data/meta", ErrorKind::StorageFull, 0, 1);
     let full = store.meta().put(vec![(key("a"), Some(key("1")))]);
     assert!(matches!(full, Err(StoreError::Disk(DiskError::Full { .. }))));
     store.meta().put(vec![(key("b"), Some(key("2")))]).unwrap();
-    world.disk.inject(Operation::Sync, ".meta", ErrorKind::Other, 0, 1);
+    world.disk.inject(Operation::Sync, "data/meta", ErrorKind::Other, 0, 1);
     while store.sync_step() {}
     assert!(store.meta().put(vec![(key("c"), Some(key("3")))]).is_err());
     let (_, records) = reopen_meta(&world, store);
