@@ -199,7 +199,7 @@ async fn a_watch_sees_every_revision_and_retirement_keeps_data() {
     assert!(Observed::read(&world.connection, &world.mesh).await.unwrap().topics.contains_key(&topic));
     let deleting = world.plan_deleting(&[&gone.to_string()]).await;
     let applied = apply(&world.connection, &deleting, "three").await.unwrap();
-    assert_eq!(applied.deleted, [topic.clone()]);
+    assert_eq!(applied.deleted, std::slice::from_ref(&topic));
     assert!(!Observed::read(&world.connection, &world.mesh).await.unwrap().topics.contains_key(&topic));
     assert!(world.plan().await.is_empty());
 }

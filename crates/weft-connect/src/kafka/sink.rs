@@ -30,6 +30,9 @@ pub(crate) enum Slot {
     Late,
 }
 
+/// Longest a new topic may stay unseen before it counts as missing.
+const TOPIC_SHOWS_MAX: Duration = Duration::from_secs(3);
+
 const SLOTS: [Slot; 3] = [Slot::Rows, Slot::Errors, Slot::Late];
 /// Opaque of control records, whose offsets nobody asks for.
 const CONTROL: usize = SLOTS.len();
@@ -139,24 +142,16 @@ impl Sink {
         let producer: BaseProducer<Deliveries> = client_config(options.bootstrap, &ours, options.over)
             .create_with_context(context)
             .map_err(broker("creating a producer"))?;
-        // All topics: asking for one by name would create it on a broker that auto-creates.
-        let metadata = producer.client().fetch_metadata(None, options.timeout).map_err(broker("asking for topics"))?;
-        let partitions_of = |topic: &str| {
-            let found = metadata.topics().iter().find(|found| found.name() == topic);
-            found.map(|found| u32::try_from(found.partitions().len()).expect("a count of partitions"))
+        // A broker may take a moment to show a topic that was created just now.
+        let deadline = Instant::now() + options.timeout.min(TOPIC_SHOWS_MAX);
+        let partitions = loop {
+            match find_topics(&producer, options) {
+                Err(BrokerError::Fatal(SourceError::Topic { .. })) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                found => break found?,
+            }
         };
-        let missing = |topic: &str| {
-            BrokerError::Fatal(SourceError::Topic { reason: format!("topic \"{topic}\" is not on the broker") })
-        };
-        for topic in [&options.topics.progress, &options.topics.sources] {
-            partitions_of(topic).filter(|&partitions| partitions > 0).ok_or_else(|| missing(topic))?;
-        }
-        let mut partitions = [0; 3];
-        for slot in SLOTS {
-            let topic = &options.topics.ports[slot as usize];
-            partitions[slot as usize] =
-                partitions_of(topic).filter(|&count| count > 0).ok_or_else(|| missing(topic))?;
-        }
         *producer.context().next_offsets.lock().expect("nobody panics while holding it") =
             partitions.map(|count| (0..count).map(|_| AtomicI64::new(0)).collect());
         producer.init_transactions(options.timeout).map_err(broker("taking over the transactional id"))?;
@@ -347,6 +342,23 @@ impl Sink {
             }
         }
     }
+}
+
+/// Partitions of each port's topic; every topic that a source needs is there.
+fn find_topics(producer: &BaseProducer<Deliveries>, options: &SinkOptions<'_>) -> Result<[u32; 3], BrokerError> {
+    // All topics: asking for one by name would create it on a broker that auto-creates.
+    let metadata = producer.client().fetch_metadata(None, options.timeout);
+    let metadata = metadata.map_err(|error| BrokerError::of("asking for topics", &error))?;
+    let partitions_of = |topic: &str| {
+        let found = metadata.topics().iter().find(|found| found.name() == topic && !found.partitions().is_empty());
+        let count = found.map(|found| u32::try_from(found.partitions().len()).expect("a count of partitions"));
+        let reason = || format!("topic \"{topic}\" is not on the broker");
+        count.ok_or_else(|| BrokerError::Fatal(SourceError::Topic { reason: reason() }))
+    };
+    partitions_of(&options.topics.progress)?;
+    partitions_of(&options.topics.sources)?;
+    let [rows, errors, late] = &options.topics.ports;
+    Ok([partitions_of(rows)?, partitions_of(errors)?, partitions_of(late)?])
 }
 
 /// Why a record was not taken.

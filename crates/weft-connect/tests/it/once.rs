@@ -1,6 +1,8 @@
 //! A file replayed once: what is on the topics afterwards.
 
-use weft_connect::SourceState;
+use std::sync::Arc;
+
+use weft_connect::{CsvSource, SourceState};
 use weft_model::topic::SOURCES;
 
 use crate::reader::{check_exactly_once, progress, read};
@@ -118,6 +120,12 @@ async fn what_is_missing_stops_with_a_code() {
     assert_eq!(stopped_with(&world.run().await), "SRC-004");
     world.write("id,minute,hour\n");
     assert_eq!(stopped_with(&world.run().await), "SRC-004");
+    world.write(HEADER);
+    let mut options = world.options();
+    Arc::make_mut(&mut options.mesh).id = "another".parse().unwrap(); // nobody applied it: no progress topic
+    let source = CsvSource::start(options).unwrap();
+    source.ended().await;
+    assert_eq!(stopped_with(&source.status()), "SRC-007");
     world.spec.mode = weft_model::product::ReplayMode::Loop;
     world.write(HEADER);
     assert_eq!(stopped_with(&world.run().await), "SRC-001");

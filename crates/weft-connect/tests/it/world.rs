@@ -59,7 +59,7 @@ impl World {
                 if let Some(proxy) = proxy {
                     proxy.lead_to(log.listen_addr());
                 }
-                (proxy.map_or(log.listen_addr(), |proxy| proxy.addr).to_string(), Some(log))
+                (proxy.map_or_else(|| log.listen_addr(), |proxy| proxy.addr).to_string(), Some(log))
             }
         };
         let spec = SourceSpec {
