@@ -7,6 +7,7 @@ use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
 use crate::error::{Coded, GroupError};
+use crate::group::Committed;
 use crate::group::core::MemberRef;
 use crate::records::OffsetRecord;
 
@@ -70,10 +71,7 @@ pub(super) async fn handle(ctx: Ctx, request: OffsetCommitRequest) -> OffsetComm
 }
 
 /// Answers of a commit, once they are durable.
-pub(super) async fn durable(
-    ctx: &Ctx,
-    committed: Result<(Vec<Result<(), GroupError>>, Option<crate::store::MetaPosition>), GroupError>,
-) -> Result<Vec<Result<(), GroupError>>, Code> {
+pub(super) async fn durable(ctx: &Ctx, committed: Committed) -> Result<Vec<Result<(), GroupError>>, Code> {
     let (answers, position) = committed.map_err(|error| error.code())?;
     if let Some(position) = position {
         let durable = ctx.broker.store.meta().wait_durable(position).await;

@@ -13,6 +13,9 @@ use crate::broker::Ctx;
 use crate::error::Coded;
 use crate::group::{FetchedOffset, TopicPartition};
 
+/// A topic's name, and what was found per partition.
+type TopicOffsets = (String, Vec<(i32, FetchedOffset)>);
+
 pub(super) async fn handle(ctx: Ctx, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let stable = request.require_stable;
     if ctx.version < 8 {
@@ -42,11 +45,11 @@ fn look_up(
     group: &str,
     asked: Option<Vec<TopicPartition>>,
     stable: bool,
-) -> Result<Vec<(String, Vec<(i32, FetchedOffset)>)>, Code> {
+) -> Result<Vec<TopicOffsets>, Code> {
     if !ctx.may(Resource::Group(group), Action::Describe) {
         return Err(Code::GroupAuthorizationFailed);
     }
-    let mut topics: Vec<(String, Vec<(i32, FetchedOffset)>)> = Vec::new();
+    let mut topics: Vec<TopicOffsets> = Vec::new();
     for ((topic, partition), offset) in ctx.broker.groups.offsets(group, asked, stable) {
         match topics.last_mut() {
             Some((last, parts)) if *last == topic => parts.push((partition, offset)),

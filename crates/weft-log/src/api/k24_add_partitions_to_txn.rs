@@ -12,6 +12,9 @@ use crate::broker::Ctx;
 use crate::error::{Coded, TxnError};
 use crate::txn::core::{Producer, TopicPartitionId};
 
+/// A topic asked for, and per partition its id or the code to answer.
+type FoundTopic<'a> = (&'a AddPartitionsToTxnTopic, Vec<(i32, Result<TopicPartitionId, Code>)>);
+
 pub(super) async fn handle(ctx: Ctx, request: AddPartitionsToTxnRequest) -> AddPartitionsToTxnResponse {
     let response = AddPartitionsToTxnResponse::default();
     if ctx.version < 4 {
@@ -38,8 +41,7 @@ fn add(
     verify_only: bool,
     topics: &[AddPartitionsToTxnTopic],
 ) -> Vec<AddPartitionsToTxnTopicResult> {
-    let found: Vec<(&AddPartitionsToTxnTopic, Vec<(i32, Result<TopicPartitionId, Code>)>)> =
-        topics.iter().map(|topic| (topic, find(ctx, topic))).collect();
+    let found: Vec<FoundTopic<'_>> = topics.iter().map(|topic| (topic, find(ctx, topic))).collect();
     let all: Result<Vec<TopicPartitionId>, Code> =
         found.iter().flat_map(|(_, parts)| parts.iter().map(|(_, at)| *at)).collect();
     // All or nothing: a transaction is not opened for a request that names a partition it cannot have.
@@ -58,7 +60,7 @@ fn add(
             done.map_err(|error| code(&error, ctx.version))
         }
     };
-    let topic_result = |(topic, parts): (&AddPartitionsToTxnTopic, Vec<(i32, Result<TopicPartitionId, Code>)>)| {
+    let topic_result = |(topic, parts): FoundTopic<'_>| {
         let result = |(index, at): (i32, Result<TopicPartitionId, Code>)| {
             let code = at.err().or_else(|| outcome.err()).map_or(0, |code| code.code());
             AddPartitionsToTxnPartitionResult::default().with_partition_index(index).with_partition_error_code(code)

@@ -616,7 +616,7 @@ impl Group {
         for id in silent {
             self.remove_member(now, &id, effects);
         }
-        if !self.rebalance_ends_at.is_some_and(|at| at <= now) {
+        if self.rebalance_ends_at.is_none_or(|at| at > now) {
             return;
         }
         match self.state {

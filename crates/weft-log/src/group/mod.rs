@@ -24,6 +24,9 @@ use crate::store::{MetaLog, MetaPosition};
 /// A topic's name and a partition in it.
 pub(crate) type TopicPartition = (String, i32);
 
+/// One answer per offset, and the position to wait for before giving them; or why none was looked at.
+pub(crate) type Committed = Result<(Vec<Result<(), GroupError>>, Option<MetaPosition>), GroupError>;
+
 /// Keys and values for one put of the meta log.
 pub(crate) type Puts = Vec<(bytes::Bytes, Option<bytes::Bytes>)>;
 
@@ -190,7 +193,7 @@ impl Groups {
         group: &str,
         member: &MemberRef,
         offsets: Vec<(TopicPartition, OffsetRecord)>,
-    ) -> Result<(Vec<Result<(), GroupError>>, Option<MetaPosition>), GroupError> {
+    ) -> Committed {
         let founds = member.generation < 0;
         let committed = self.with(group, founds, |state| {
             state.core.check_commit(self.now(), member, false)?;
@@ -211,14 +214,8 @@ impl Groups {
             state.offsets.extend(accepted);
             Ok((answers, position))
         })?;
-        committed.unwrap_or_else(|| {
-            Err(if founds {
-                GroupError::UnknownMemberId
-            } else {
-                // A generation of a group that is not there, as Kafka answers it.
-                GroupError::IllegalGeneration { current: 0 }
-            })
-        })
+        // A generation of a group that is not there, as Kafka answers it.
+        committed.unwrap_or(Err(GroupError::IllegalGeneration { current: 0 }))
     }
 
     /// TxnOffsetCommit: offsets stay pending until the transaction ends.
@@ -228,7 +225,7 @@ impl Groups {
         member: &MemberRef,
         producer_id: i64,
         offsets: Vec<(TopicPartition, OffsetRecord)>,
-    ) -> Result<(Vec<Result<(), GroupError>>, Option<MetaPosition>), GroupError> {
+    ) -> Committed {
         let committed = self.with(group, member.generation < 0, |state| {
             state.core.check_commit(self.now(), member, true)?;
             self.reschedule(group, state);
@@ -378,11 +375,7 @@ impl Groups {
     }
 
     /// OffsetDelete: one answer per partition. `subscribed` reads topics out of a member's metadata.
-    pub(crate) fn delete_offsets(
-        &self,
-        group: &str,
-        partitions: &[TopicPartition],
-    ) -> Result<(Vec<Result<(), GroupError>>, Option<MetaPosition>), GroupError> {
+    pub(crate) fn delete_offsets(&self, group: &str, partitions: &[TopicPartition]) -> Committed {
         self.with(group, false, |state| {
             let is_live = state.core.state() != State::Empty;
             if is_live && state.core.protocol_type() != "consumer" {
