@@ -72,6 +72,9 @@ const EPOCH_MAGIC: [u8; 4] = *b"WEPO";
 /// Ends the name of a topic's directory that is being removed.
 const DELETED: &str = ".deleted";
 
+/// What the meta log held at the start: key and value, by key.
+pub type MetaRecords = Vec<(Bytes, Bytes)>;
+
 /// All partitions of one data directory, and the meta log beside them.
 pub struct Store {
     shared: Arc<Shared>,
@@ -86,7 +89,7 @@ pub struct Store {
 impl Store {
     /// Locks the directory, recovers the meta log and every partition. Creates the directory if it is not there.
     /// Answers the records of the meta log too. Blocks.
-    pub fn open(env: Env, dir: &Path, options: StoreOptions) -> Result<(Arc<Self>, Vec<(Bytes, Bytes)>), StoreError> {
+    pub fn open(env: Env, dir: &Path, options: StoreOptions) -> Result<(Arc<Self>, MetaRecords), StoreError> {
         let disk = Arc::clone(&env.disk);
         create_dir_durably(&*disk, dir)?;
         let lock_path = dir.join("lock");

@@ -185,7 +185,8 @@ fn wrong_batches_are_refused_and_leave_nothing() {
     };
     let twice: Bytes = [good.clone(), good.clone()].concat().into();
     let marker: Bytes = batch::control_batch(1, 0, 0, true, 1000).into();
-    let cases: [(&str, Bytes, fn(&BatchError) -> bool); 6] = [
+    type Expected = fn(&BatchError) -> bool;
+    let cases: [(&str, Bytes, Expected); 6] = [
         ("crc", flipped(70), |e| matches!(e, BatchError::Crc { .. })),
         ("magic", flipped(16), |e| matches!(e, BatchError::Magic { .. })),
         ("two batches", twice, |e| matches!(e, BatchError::Trailing { .. })),
@@ -694,7 +695,7 @@ fn key(name: &str) -> Bytes {
     Bytes::copy_from_slice(name.as_bytes())
 }
 
-fn reopen_meta(world: &SimWorld, store: Arc<Store>) -> (Arc<Store>, Vec<(Bytes, Bytes)>) {
+fn reopen_meta(world: &SimWorld, store: Arc<Store>) -> (Arc<Store>, MetaRecords) {
     world.disk.kill();
     drop(store);
     Store::open(world.env.clone(), Path::new("data"), options()).unwrap()
@@ -827,7 +828,7 @@ fn group_commit_on_a_real_disk() {
     before.dedup();
     assert_eq!(before.len(), WRITERS * BATCHES);
     drop(store);
-    std::fs::remove_dir_all(&dir).unwrap();
+    Env::real().disk.remove_dir_all(&dir).unwrap();
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `weft-wire` from outside: bytes of all kinds, and how much memory they cost.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod batches;
 mod fuzz;
 mod memory;
