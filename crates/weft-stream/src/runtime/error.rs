@@ -104,7 +104,10 @@ impl SessionError {
         };
         match code {
             Some(
-                RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch,
+                RDKafkaErrorCode::Fenced
+                | RDKafkaErrorCode::ProducerFenced
+                | RDKafkaErrorCode::InvalidProducerEpoch
+                | RDKafkaErrorCode::FencedInstanceId,
             ) => Self::Fenced,
             Some(
                 RDKafkaErrorCode::TopicAuthorizationFailed

@@ -261,7 +261,10 @@ fn session(context: &Context) -> SessionError {
         Ok(session) => session,
         Err(error) => return error,
     };
-    let Err(error) = session.run();
+    let Err(mut error) = session.run();
+    if matches!(error, SessionError::Fenced) && !session.replaced() {
+        error = SessionError::StartOver("the transaction was open for longer than `transaction_timeout_ms`".to_owned());
+    }
     if !matches!(error, SessionError::Killed) {
         session.producer.abort();
     }

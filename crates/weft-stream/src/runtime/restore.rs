@@ -64,8 +64,9 @@ impl Committed {
     /// Where the consumer starts: the lowest task's offset.
     pub(crate) fn start(&self, topic: &str, partition: u32) -> Offset {
         match self.found.get(&(topic.to_owned(), partition)) {
-            Some((offset, _)) => Offset::Offset(*offset),
-            None => Offset::Beginning,
+            Some((offset, _)) if *offset > 0 => Offset::Offset(*offset),
+            // Nothing consumed yet: the log may start later than 0.
+            _ => Offset::Beginning,
         }
     }
 

@@ -144,6 +144,24 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// A fenced producer means that another node has our slot, or only that the coordinator gave up on a transaction of
+    /// ours. The group knows: another node's member under our name makes ours invalid at its next heartbeat.
+    pub(crate) fn replaced(&self) -> bool {
+        if !self.context.options.static_membership {
+            return true;
+        }
+        let until = Instant::now() + Duration::from_millis(u64::from(self.context.options.session_timeout_ms) / 2);
+        while Instant::now() < until && !self.context.stop.load(Ordering::Relaxed) {
+            if self.consumer.client().fatal_error().is_some() {
+                return true;
+            }
+            if let Some(Err(KafkaError::MessageConsumptionFatal(_))) = self.consumer.poll(POLL_TIME) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Takes what the consumer has, for a while.
     fn poll(&mut self, wait: Duration) -> Result<(), SessionError> {
         let started = Instant::now();

@@ -322,10 +322,8 @@ async fn limits_are_errors_with_names() {
     assert_eq!(bytes, QueryError::TooManyBytes { bytes_max: 100 });
     let exactly = fixture.sql(all, QueryLimits { rows_max: 20, ..LIMITS }).await.unwrap();
     assert_eq!(exactly.len(), 20);
-    let memory = fixture
-        .sql("SELECT array_agg(a.value ORDER BY b.value) AS x FROM generate_series(1, 3000) a CROSS JOIN generate_series(1, 3000) b", LIMITS)
-        .await
-        .unwrap_err();
+    let wide = "SELECT count(*) AS n FROM generate_series(1, 1000000) a JOIN generate_series(1, 1000000) b ON a.value = b.value";
+    let memory = fixture.sql(wide, LIMITS).await.unwrap_err();
     assert!(matches!(memory, QueryError::OutOfMemory { .. }), "{memory}");
     let text = format!("SELECT '{}'", "x".repeat(100_000));
     assert!(matches!(fixture.sql(&text, LIMITS).await, Err(QueryError::TooManyBytes { .. })));
