@@ -181,7 +181,6 @@ fn summary(plan: &Plan) -> String {
         (created, "topics created"),
         (altered, "topics altered"),
     ];
-    let said: Vec<String> =
-        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     if said.is_empty() { "no product or topic changed".to_owned() } else { said.join(", ") }
 }

@@ -45,7 +45,8 @@ pub(crate) async fn plan_on(
     desired: Desired,
 ) -> Result<Planned, Diagnostics> {
     let folder = Folder::read(path, options, &desired)?;
-    let observed = Observed::read(connection, &folder.mesh).await.map_err(|error| error.diagnostics(&folder.mesh.id))?;
+    let observed =
+        Observed::read(connection, &folder.mesh).await.map_err(|error| error.diagnostics(&folder.mesh.id))?;
     let plan = plan(&desired, &folder.declared(), &observed, wishes);
     Ok(Planned { desired, folder, plan })
 }
@@ -60,4 +61,3 @@ pub(crate) fn controller_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "localhost".to_owned());
     format!("{}/{}", host.trim(), std::process::id())
 }
-

@@ -12,23 +12,23 @@
 #![expect(missing_docs, reason = "nobody depends on the binary")]
 
 mod cli;
-mod up;
-mod node;
-mod doors;
-mod folder;
-mod control;
 mod console;
-mod status;
-mod metrics;
-mod watcher;
-mod shutdown;
-mod log_cmd;
-mod product_cmd;
-mod source_cmd;
-mod test_cmd;
-mod explain;
+mod control;
 mod doctor;
+mod doors;
+mod explain;
+mod folder;
+mod log_cmd;
+mod metrics;
+mod node;
+mod product_cmd;
 mod report;
+mod shutdown;
+mod source_cmd;
+mod status;
+mod test_cmd;
+mod up;
+mod watcher;
 
 use std::future::Future;
 use std::io::IsTerminal;
@@ -169,9 +169,8 @@ async fn desired_mesh(args: MeshArgs) -> Result<(Mesh, Desired), Diagnostics> {
         Some(id) => id,
         None => control::mesh_id(&args.folder, &LoadOptions::default())?,
     };
-    let desired = Desired::read(&Connection::new(args.kafka.clone()), &id)
-        .await
-        .map_err(|error| error.diagnostics(&id))?;
+    let desired =
+        Desired::read(&Connection::new(args.kafka.clone()), &id).await.map_err(|error| error.diagnostics(&id))?;
     if desired.revision == 0 {
         return Err(Diagnostics::from(never_applied(&id, &args.kafka)));
     }

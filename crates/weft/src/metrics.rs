@@ -18,7 +18,9 @@ pub(crate) fn write(node: &Node, out: &mut String) {
     let rows: &[Family<'_, SourceStatus>] = &[
         ("weft_source_rows_total", "Rows committed to the port, this run.", &|s| s.rows_sent),
         ("weft_source_errors_total", "Rows committed to the errors port, this run.", &|s| s.errors),
-        ("weft_source_rows_resent_total", "Rows produced again after a lost or unclear transaction.", &|s| s.rows_resent),
+        ("weft_source_rows_resent_total", "Rows produced again after a lost or unclear transaction.", &|s| {
+            s.rows_resent
+        }),
         ("weft_source_transactions_total", "Transactions committed.", &|s| s.transactions),
         ("weft_source_rows_done", "Rows at or before the committed position.", &|s| s.rows_done),
     ];

@@ -46,7 +46,7 @@ pub(crate) struct NodeOptions {
 /// A node that runs.
 pub(crate) struct Node {
     options: NodeOptions,
-    engine: Engine,
+    engine: Arc<Engine>,
     views: Views,
     running: Arc<RwLock<Running>>,
     deployed: Mutex<Deployed>,
@@ -69,7 +69,7 @@ impl Node {
                 .map_err(|error| cannot_start("views", &error))?;
         let engine = Engine::start(EngineOptions::new(kafka, options.mesh.clone(), options.data_dir.join("state")))
             .map_err(|error| cannot_start("engine", &error))?;
-        Ok(Self { options, engine, views, running: Arc::default(), deployed: Mutex::default() })
+        Ok(Self { options, engine: Arc::new(engine), views, running: Arc::default(), deployed: Mutex::default() })
     }
 
     /// The views, for the doors.
@@ -97,12 +97,18 @@ impl Node {
         }
         self.retire(&mesh).await;
         // Sources and transforms start at once; views resolve their topics meanwhile.
-        self.transforms(&mesh, desired)?;
+        self.transforms(&mesh, desired).await?;
         self.sources(&mesh).await?;
         self.views.set_ports(mesh, generations).await.map_err(|error| Diagnostics(vec![error.diagnostic()]))
     }
 
-    fn transforms(&self, mesh: &Arc<Mesh>, desired: &Desired) -> Result<(), Diagnostics> {
+    /// Starting and stopping products waits for their last commits, which must not hold up this thread.
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Engine) -> T + Send + 'static) -> T {
+        let engine = Arc::clone(&self.engine);
+        tokio::task::spawn_blocking(move || work(&engine)).await.expect("the engine does not panic")
+    }
+
+    async fn transforms(&self, mesh: &Arc<Mesh>, desired: &Desired) -> Result<(), Diagnostics> {
         for (id, record) in &desired.products {
             let Some(json) = &record.program else { continue };
             let text = json.to_string();
@@ -111,8 +117,9 @@ impl Node {
             }
             let program = Program::from_json(&text).map_err(|error| unreadable_program(id, &error.to_string()))?;
             let generation = record.ports.values().map(|port| port.generation).max().unwrap_or(1);
-            self.engine
-                .deploy(Arc::clone(mesh), id.clone(), program, generation)
+            let (mesh, product) = (Arc::clone(mesh), id.clone());
+            self.blocking(move |engine| engine.deploy(mesh, product, program, generation))
+                .await
                 .map_err(|error| cannot_start(&format!("product \"{id}\""), &error))?;
             self.deployed.lock().programs.insert(id.clone(), text);
         }
@@ -163,8 +170,8 @@ impl Node {
             deployed.sources.retain(|id, _| !sources.contains(id));
             (programs, sources)
         };
-        for id in &programs {
-            self.engine.retire(id).await;
+        for id in programs {
+            self.blocking(move |engine| engine.retire(&id)).await;
         }
         for id in &sources {
             let handle = self.running.write().sources.remove(id);
@@ -199,7 +206,7 @@ impl Node {
         for source in sources.values() {
             source.stop().await;
         }
-        self.engine.shutdown().await;
+        self.blocking(Engine::shutdown).await;
         self.views.shutdown().await;
     }
 }

@@ -81,8 +81,7 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
         replay: options.replay,
     })?);
     let doors = serve(&node, listener)?;
-    let mut desired =
-        first_apply(&connection, &folder, &options.load, &mut controller, &mesh, &console).await?;
+    let mut desired = first_apply(&connection, &folder, &options.load, &mut controller, &mesh, &console).await?;
     node.run_revision(&desired).await?;
 
     let mut revisions = watch(&connection, &mesh);

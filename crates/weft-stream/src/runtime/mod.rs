@@ -180,15 +180,8 @@ impl Engine {
             .collect()
     }
 
-    /// Commits and stops everything.
-    pub async fn shutdown(self) {
-        // Joining threads blocks; `self` is dropped there too.
-        if tokio::task::spawn_blocking(move || self.stop_all()).await.is_err() {
-            tracing::error!("the engine could not be stopped");
-        }
-    }
-
-    fn stop_all(&self) {
+    /// Commits and stops everything. Blocks for as long as the last commits take; a second time it does nothing.
+    pub fn shutdown(&self) {
         self.stop.store(true, Ordering::Relaxed);
         let mut products = std::mem::take(&mut *self.products.lock());
         for running in products.values() {
@@ -207,7 +200,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.stop_all();
+        self.shutdown();
     }
 }
 
