@@ -28,5 +28,6 @@ pub(crate) fn command(program: impl AsRef<Path>, arguments: &[&str]) -> Command 
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
-    words.join(" ")
+    // A script given as an argument is shown by its first line.
+    words.join(" ").lines().next().unwrap_or_default().to_owned()
 }

@@ -114,7 +114,8 @@ fn e2e(missing: &[Peer], required: bool) -> Result<Counts> {
     for word in missing.iter().flat_map(|peer| peer.tests()) {
         test.args(["--skip", word]);
     }
-    cargo_test(test.env("WEFT_BIN", beside_us("weft")?))
+    // What failed is in the logs of processes that a failing test shows, not in a backtrace of the harness.
+    cargo_test(test.env("WEFT_BIN", beside_us("weft")?).env("RUST_BACKTRACE", "0"))
 }
 
 fn bench(missing: &[Peer], required: bool) -> Result<Counts> {

@@ -18,18 +18,21 @@
 //! 4. State is never ahead of the committed changelog: tasks cannot write a store.
 //! 5. Stored bytes (program, state, repartition records) hold no Arrow or DataFusion layout.
 
-pub mod ir;
-pub mod sql;
-pub mod task;
-pub mod state;
 pub mod codec;
-mod ops;
-pub mod offline;
-pub mod verdict;
-pub mod error;
 pub mod config;
+pub mod error;
+pub mod ir;
+pub mod offline;
+mod ops;
 pub mod runtime;
+pub mod sql;
+pub mod state;
+pub mod task;
+pub mod verdict;
 pub mod views;
 
 pub use sql::compile;
 pub use verdict::{Verdict, verdict};
+
+#[cfg(test)]
+mod tests;

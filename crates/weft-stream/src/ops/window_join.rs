@@ -41,7 +41,6 @@ pub(crate) struct WindowJoin {
 }
 
 impl WindowJoin {
-    #[expect(clippy::too_many_arguments, reason = "one per field of the operator")]
     pub(crate) fn new(
         id: String,
         keys: [Vec<usize>; 2],

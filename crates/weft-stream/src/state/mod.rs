@@ -9,8 +9,8 @@
 //! Keys are order-preserving bytes (`codec::ordered`), values a version byte and row bytes (`codec::row`). Invariant: a
 //! store is never ahead of the committed changelog, because a task cannot write it.
 
-pub mod memory;
 pub mod fjall;
+pub mod memory;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
