@@ -13,6 +13,8 @@ const SETTLE: Duration = Duration::from_millis(150);
 /// A watched folder.
 pub(crate) struct Watcher {
     changes: mpsc::Receiver<()>,
+    /// A change was heard and has not been handed out: it must outlive a `changed` that is dropped while it settles.
+    heard: bool,
     _watcher: notify::RecommendedWatcher,
 }
 
@@ -30,15 +32,19 @@ impl Watcher {
         };
         let mut watcher = notify::recommended_watcher(heard).map_err(|error| cannot_watch(folder, &error))?;
         watcher.watch(folder, RecursiveMode::Recursive).map_err(|error| cannot_watch(folder, &error))?;
-        Ok(Self { changes, _watcher: watcher })
+        Ok(Self { changes, heard: false, _watcher: watcher })
     }
 
-    /// Waits for a change, and until it has settled.
+    /// Waits for a change, and until it has settled. Dropped in the middle, it loses nothing.
     pub(crate) async fn changed(&mut self) {
-        if self.changes.recv().await.is_none() {
-            std::future::pending::<()>().await;
+        if !self.heard {
+            if self.changes.recv().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+            self.heard = true;
         }
         while let Ok(Some(())) = tokio::time::timeout(SETTLE, self.changes.recv()).await {}
+        self.heard = false;
     }
 }
 
@@ -70,8 +76,25 @@ fn cannot_watch(folder: &Path, error: &notify::Error) -> Diagnostics {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
 
-    use super::is_descriptor;
+    use super::{Watcher, is_descriptor};
+
+    #[tokio::test]
+    async fn a_change_outlives_a_wait_that_is_dropped_while_it_settles() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watcher = Watcher::start(folder.path()).unwrap();
+        std::fs::write(folder.path().join("weft.yaml"), "mesh: m\n").unwrap();
+        // As a select does whose other branch is ready first.
+        for _ in 0..20 {
+            let _ = tokio::time::timeout(Duration::from_millis(20), watcher.changed()).await;
+            if watcher.heard {
+                break;
+            }
+        }
+        assert!(watcher.heard, "the change was not heard");
+        tokio::time::timeout(Duration::from_secs(10), watcher.changed()).await.expect("the change is handed out");
+    }
 
     #[test]
     fn only_descriptors_count() {

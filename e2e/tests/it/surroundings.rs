@@ -110,7 +110,8 @@ impl Drop for SmallDisk<'_> {
 fn a_full_disk() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
-    let disk = SmallDisk::mount(&data, "6m")?;
+    // The log keeps a reserve of 64 MiB for its own records and refuses appends before it is used up.
+    let disk = SmallDisk::mount(&data, "76m")?;
     let port = free_port()?;
     let bootstrap = format!("127.0.0.1:{port}");
     let mut server = Process::start("log", log(&data, port)?, folder.path())?;
