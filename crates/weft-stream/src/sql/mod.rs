@@ -82,7 +82,7 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn found(&mut self, refusal: Box<Refusal>, line: u32) {
+    fn found(&mut self, refusal: Refusal, line: u32) {
         let mut diagnostic = refusal.diagnostic;
         diagnostic.place = Some(Place { file: self.file.to_owned(), line });
         self.findings.push(diagnostic);
@@ -95,7 +95,7 @@ impl<'a> Compiler<'a> {
             match statement {
                 Err((refusal, line)) => {
                     unread = true;
-                    self.found(refusal, line);
+                    self.found(*refusal, line);
                 }
                 Ok(statement) => {
                     if let Some(before) = filled.insert(statement.port.clone(), statement.line) {
@@ -105,12 +105,12 @@ impl<'a> Compiler<'a> {
                             format!("line {before} fills it already; a port has one statement"),
                             "remove one of them, or declare another port",
                         );
-                        self.found(refusal, statement.line);
+                        self.found(*refusal, statement.line);
                         continue;
                     }
                     if let Err(refusal) = self.statement(&statement) {
                         let line = statement.line_of(&refusal);
-                        self.found(refusal, line);
+                        self.found(*refusal, line);
                     }
                 }
             }
@@ -126,7 +126,7 @@ impl<'a> Compiler<'a> {
                     "the descriptor declares the port and transform.sql has no INSERT INTO it",
                     format!("add INSERT INTO {} SELECT … EMIT CHANGES;, or remove the port", port.id.port),
                 );
-                self.found(refusal, 1);
+                self.found(*refusal, 1);
             }
         }
     }

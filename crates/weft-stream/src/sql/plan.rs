@@ -122,7 +122,7 @@ impl Planner<'_> {
                 "DESCRIPTOR names the column of event time",
                 suggestion(&tumble.column, known),
             )
-            .at(&tumble.column));
+            .at("DESCRIPTOR"));
         }
         if port.event_time.as_deref() != Some(&tumble.column) || port.event_time_offset_ms != 0 {
             let because = match &port.event_time {
@@ -137,7 +137,7 @@ impl Planner<'_> {
                 because,
                 try_,
             )
-            .at(&tumble.column));
+            .at("DESCRIPTOR"));
         }
         let input = tumble.input.clone();
         let scan = self.stream(&input)?;
@@ -254,7 +254,9 @@ impl Planner<'_> {
     fn filter(&mut self, input: &LogicalPlan, predicate: &DfExpr) -> Outcome<Edge> {
         let edge = self.plan(input)?;
         if self.updates(edge) {
-            self.events(edge)?;
+            if matches!(self.graph.node(edge).kind, Kind::Scan { .. }) {
+                self.events(edge)?;
+            }
             return Err(refuse(
                 "SQL-018",
                 "HAVING cannot filter rows that still change",
