@@ -13,7 +13,6 @@ from collections import defaultdict
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-draw = random.Random(2013)
 START = datetime.datetime(2024, 5, 1, tzinfo=datetime.timezone.utc)
 BROKEN = b"this is no JSON"
 
@@ -23,6 +22,7 @@ def text(moment):
 
 
 def orders():
+    draw = random.Random(2013)
     for number in range(300):
         moment = START + datetime.timedelta(minutes=2 * number, seconds=-draw.randrange(500))
         # Amounts with few binary digits: sums are exact in any order.
