@@ -54,6 +54,8 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     let folder = absolute(&options.folder);
     let data = options.data.clone().unwrap_or_else(|| folder.join(".weft"));
     let data = absolute(&data);
+    // Watched before it is read, so that no edit falls between the two.
+    let mut watcher = Watcher::start(&folder)?;
     // Everything that the descriptors can have wrong is said before anything is opened.
     let declared = crate::folder::Folder::read(&folder, &options.load, &Desired::default())?;
     let kafka_listen = match options.kafka_listen {
@@ -85,7 +87,6 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     node.run_revision(&desired).await?;
 
     let mut revisions = watch(&connection, &mesh);
-    let mut watcher = Watcher::start(&folder)?;
     let mut tick = tokio::time::interval(Console::INTERVAL);
     loop {
         tokio::select! {
