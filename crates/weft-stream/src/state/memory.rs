@@ -8,10 +8,13 @@ use parking_lot::Mutex;
 
 use super::{Change, StateError, StateStore, StoreIndex, Visit};
 
+/// One store: keys in order.
+type Sorted = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// Sorted maps behind a lock.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
-    stores: Arc<Mutex<Vec<BTreeMap<Vec<u8>, Vec<u8>>>>>,
+    stores: Arc<Mutex<Vec<Sorted>>>,
 }
 
 impl MemoryStore {

@@ -103,7 +103,8 @@ pub(crate) fn key_bounds(
 ) -> Result<BTreeMap<String, KeyBound>, QueryError> {
     let mut found = BTreeMap::new();
     for (name, bound) in bounds {
-        let bad = |because: String| QueryError::BadBound { port: view.port.id.clone(), column: name.clone(), because };
+        let bad =
+            |because: String| QueryError::BadBound { port: view.port.id.to_string(), column: name.clone(), because };
         let Some(column) = view.key_columns().find(|column| column.name == *name) else {
             let keys: Vec<&str> = view.key_columns().map(|column| column.name.as_str()).collect();
             return Err(bad(match view.port.schema.column(name) {

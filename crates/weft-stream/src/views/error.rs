@@ -1,7 +1,6 @@
 //! Why a question gets no answer.
 
 use weft_model::kind::{Diagnostic, Kind};
-use weft_model::name::PortId;
 
 /// Why a pull, SQL or stream query has no answer. Every bound has its own variant and names its limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +15,7 @@ pub enum QueryError {
     #[error("cannot bound column \"{column}\" of port \"{port}\": {because}")]
     BadBound {
         /// The port.
-        port: PortId,
+        port: String,
         /// The column as asked for.
         column: String,
         /// What is wrong with it.

@@ -90,7 +90,7 @@ pub(crate) fn upsert(
     let stored = view.index.as_ref().expect("an upsert port has an index");
     if let Some(column) = (!query.from_offsets.is_empty() || !query.to_offsets.is_empty()).then_some("offset") {
         return Err(QueryError::BadBound {
-            port: view.port.id.clone(),
+            port: view.port.id.to_string(),
             column: column.to_owned(),
             because: "offsets bound append ports; this one answers by key".to_owned(),
         });
@@ -148,7 +148,8 @@ struct TimeBound {
 fn time_bound(view: &PortView, bounds: &BTreeMap<String, Bound>) -> Result<Option<TimeBound>, QueryError> {
     let mut found = None;
     for (name, bound) in bounds {
-        let bad = |because: String| QueryError::BadBound { port: view.port.id.clone(), column: name.clone(), because };
+        let bad =
+            |because: String| QueryError::BadBound { port: view.port.id.to_string(), column: name.clone(), because };
         let Some(event_time) = &view.port.event_time else {
             return Err(bad("the port has no event time; bound its offsets".to_owned()));
         };
@@ -251,7 +252,7 @@ fn first_ranges(
             return Ok(());
         }
         Err(QueryError::BadBound {
-            port: view.port.id.clone(),
+            port: view.port.id.to_string(),
             column: "offset".to_owned(),
             because: format!("there is no partition {partition}; the port has {}", view.partitions),
         })
