@@ -62,7 +62,26 @@ impl ConsumerContext for GroupContext {
     }
 }
 
-pub(crate) type GroupConsumer = BaseConsumer<GroupContext>;
+/// A member of the group. Dropped, it lets its partitions go: a rebalance that was noted but not acted on would hold up
+/// the closing for ever.
+pub(crate) struct GroupConsumer(BaseConsumer<GroupContext>);
+
+impl std::ops::Deref for GroupConsumer {
+    type Target = BaseConsumer<GroupContext>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Drop for GroupConsumer {
+    fn drop(&mut self) {
+        self.context().closing.store(true, Ordering::Relaxed);
+        if let Err(error) = self.unassign() {
+            tracing::debug!(%error, "closing");
+        }
+    }
+}
 
 /// The product's consumer.
 pub(crate) fn group_consumer(options: &EngineOptions, group: &str) -> Result<GroupConsumer, KafkaError> {
@@ -84,7 +103,7 @@ pub(crate) fn group_consumer(options: &EngineOptions, group: &str) -> Result<Gro
     if options.static_membership {
         config.set("group.instance.id", format!("weft-{}", options.slot));
     }
-    options.kafka.finish(config).create_with_context(GroupContext::default())
+    options.kafka.finish(config).create_with_context(GroupContext::default()).map(GroupConsumer)
 }
 
 /// A consumer that reads what it is told to: broadcast inputs, progress, changelogs.

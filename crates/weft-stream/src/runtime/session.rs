@@ -83,10 +83,12 @@ impl<'a> Session<'a> {
         let timeout = Duration::from_millis(options.request_timeout_ms);
         kafka::create_topics(&context.admin, &context.plan.program.internal_topics(context.plan.generation), timeout)?;
         let made = |e: KafkaError| SessionError::Failed(format!("the consumer cannot be made: {e}"));
-        // The group is joined while the producer finds its coordinator.
         let consumer = kafka::group_consumer(options, &context.group).map_err(made)?;
         let topics: Vec<&str> = context.plan.partitioned.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|e| SessionError::of("subscribe", &e))?;
+        // First the group, then the producer: a predecessor under our name has lost its place in the group before its
+        // producer is fenced, so it can tell being replaced from having been too slow.
+        join(context, &consumer)?;
         let producer = TransactionalProducer::start(options, &context.transactional_id)?;
         let group = format!("{}.reader", context.group);
         let broadcast = if context.plan.broadcast.is_empty() {
@@ -439,14 +441,17 @@ impl<'a> Session<'a> {
     }
 }
 
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        self.consumer.context().closing.store(true, Ordering::Relaxed);
-        // A rebalance that was noted but not acted on waits for this.
-        if let Err(error) = self.consumer.unassign() {
-            tracing::debug!(%error, "closing");
+/// Waits until the group has given us partitions, perhaps none.
+fn join(context: &Context, consumer: &GroupConsumer) -> Result<(), SessionError> {
+    while consumer.context().rebalances.lock().is_empty() {
+        if context.stop.load(Ordering::Relaxed) {
+            return Err(SessionError::Stopped);
+        }
+        if let Some(Err(error)) = consumer.poll(Duration::from_millis(IDLE_MS)) {
+            worrying(&error)?;
         }
     }
+    Ok(())
 }
 
 /// Appends a message to the run of its partition.

@@ -36,7 +36,7 @@ pub(crate) struct World {
     pub mesh: Arc<Mesh>,
     pub dir: tempfile::TempDir,
     pub partitions: u32,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
     _log: LogHandle,
 }
 
@@ -59,7 +59,7 @@ impl Flight {
     }
 
     fn value(&self) -> String {
-        let delay = self.delay.map_or("null".to_owned(), |delay| delay.to_string());
+        let delay = self.delay.map_or_else(|| "null".to_owned(), |delay| delay.to_string());
         let departed = if self.delay.is_some() { "900" } else { "null" };
         format!(
             r#"{{"year":2013,"month":1,"day":1,"dep_time":{departed},"sched_dep_time":900,"dep_delay":{delay},"arr_time":null,"sched_arr_time":1100,"arr_delay":null,"carrier":"{}","flight":{},"tailnum":null,"origin":"{}","dest":"SFO","air_time":null,"distance":100,"hour":9,"minute":0,"time_hour":"{}","scheduled_at":"{}"}}"#,
@@ -125,8 +125,7 @@ impl World {
         options.listen = "127.0.0.1:0".parse().unwrap();
         options.fsync = FsyncMode::Os;
         let log = runtime.block_on(Log::start(options, Env::real())).unwrap();
-        let world =
-            Self { bootstrap: log.listen_addr().to_string(), mesh, dir, partitions, _runtime: runtime, _log: log };
+        let world = Self { bootstrap: log.listen_addr().to_string(), mesh, dir, partitions, runtime, _log: log };
         world.create_topics();
         world
     }
@@ -152,6 +151,11 @@ impl World {
         for result in block_on(admin.create_topics(&topics, &AdminOptions::new())).unwrap() {
             result.unwrap();
         }
+    }
+
+    /// Runs what is async on the log's own threads.
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
     }
 
     pub(crate) fn progress_topic(&self) -> String {
