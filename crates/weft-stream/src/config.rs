@@ -77,8 +77,11 @@ pub struct ViewsOptions {
     pub sql_text_bytes: usize,
     /// How long a query waits for a free place. Milliseconds; default 1000.
     pub wait_ms: u64,
-    /// Events that a stream's reader may be behind the live tail before it is cut off (`SQL-112`). Default 8192.
+    /// Events of a port kept for those who follow it live. Default 8192. A reader further behind gets them from the topic,
+    /// which costs a reader of `readers` now and then.
     pub stream_events: usize,
+    /// A stream's reader who takes nothing for so long is cut off (`SQL-112`). Milliseconds; default 10000.
+    pub stream_stall_ms: u64,
     /// Streams at the same time. Default 1024. At the bound: `SQL-108`.
     pub streams: usize,
 }
@@ -100,6 +103,7 @@ impl ViewsOptions {
             sql_text_bytes: 64 << 10,
             wait_ms: 1000,
             stream_events: 8192,
+            stream_stall_ms: 10_000,
             streams: 1024,
         }
     }

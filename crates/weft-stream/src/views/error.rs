@@ -77,11 +77,11 @@ pub enum QueryError {
         /// What DataFusion says, first line.
         because: String,
     },
-    /// The reader of a stream fell behind the live tail by more than `stream_events`.
-    #[error("the reader fell more than {events} events behind the live stream and was cut off")]
+    /// The reader of a stream took nothing for `stream_stall_ms`.
+    #[error("the reader took nothing for {wait_ms} ms and was cut off")]
     SlowReader {
         /// The bound.
-        events: usize,
+        wait_ms: u64,
     },
     /// The port's topic cannot be read now.
     #[error("port \"{port}\" cannot be read now: {because}")]

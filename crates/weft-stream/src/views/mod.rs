@@ -41,7 +41,6 @@ use parking_lot::{Mutex, RwLock};
 use rdkafka::consumer::BaseConsumer;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::Stream;
-use tokio_stream::wrappers::ReceiverStream;
 use weft_model::mesh::Mesh;
 use weft_model::name::PortId;
 use weft_model::principal::Principal;
@@ -271,10 +270,17 @@ impl Views {
         let busy = || QueryError::Busy { what: "streams", bound: self.shared.options.streams };
         let place = Arc::clone(&self.shared.streams).try_acquire_owned().map_err(|_| busy())?;
         let (out, events) = mpsc::channel(stream::CLIENT_EVENTS);
-        let client =
-            stream::Client { shared: Arc::clone(&self.shared), token: stream::origin(&view), view, out, _place: place };
+        let cut = Arc::new(Mutex::new(None));
+        let client = stream::Client {
+            shared: Arc::clone(&self.shared),
+            token: stream::origin(&view),
+            view,
+            out,
+            cut: Arc::clone(&cut),
+            _place: place,
+        };
         tokio::spawn(client.run(start));
-        Ok(ReceiverStream::new(events))
+        Ok(stream::Events { events, cut })
     }
 
     /// How every view stands.

@@ -5,20 +5,25 @@
 //!   append                          catch-up from the log's start …             ─► Live ─► tail
 //!   resumed                         catch-up from the token's offsets …         ─► Live ─► tail
 //! ```
-//! The catch-up reads in chunks with a borrowed reader and never holds it while the client is slow. The tail is shared:
-//! a client that falls behind it by more than `stream_events` is cut off by name, and nobody else notices.
+//! The catch-up reads in chunks with a borrowed reader and never holds it while the client is slow. The tail is shared
+//! and never waits: a client that falls behind it by more than `stream_events` goes back to catching up at its own pace.
+//! One that takes nothing for `stream_stall_ms` is cut off by name. Nobody else notices either.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
+use tokio_stream::Stream;
 use weft_model::query::StreamEvent;
 
 use super::error::QueryError;
 use super::feed::Command;
 use super::port::{PortView, TailChange, TailEvent};
-use super::reader::Flow;
+use super::reader::{Flow, Lease};
 use super::token::{ResumeToken, bytes_text, text_bytes};
 use super::{Shared, pull};
 
@@ -31,13 +36,31 @@ pub(crate) const CLIENT_EVENTS: usize = 64;
 /// Longest wait for one chunk of catch-up.
 const CHUNK_TIME: Duration = Duration::from_secs(30);
 
-type Sender = mpsc::Sender<Result<StreamEvent, QueryError>>;
+/// Events of one port. The last item of a stream that was cut off is the reason, behind whatever still waits.
+pub(crate) struct Events {
+    pub events: mpsc::Receiver<StreamEvent>,
+    pub cut: Arc<Mutex<Option<QueryError>>>,
+}
+
+impl Stream for Events {
+    type Item = Result<StreamEvent, QueryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.events.poll_recv(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(event)) => Poll::Ready(Some(Ok(event))),
+            Poll::Ready(None) => Poll::Ready(self.cut.lock().take().map(Err)),
+        }
+    }
+}
 
 /// One client of one port.
 pub(crate) struct Client {
     pub shared: Arc<Shared>,
     pub view: Arc<PortView>,
-    pub out: Sender,
+    pub out: mpsc::Sender<StreamEvent>,
+    /// Why it ended, if it was not the client who left.
+    pub cut: Arc<Mutex<Option<QueryError>>>,
     /// Where the client stands: everything below was sent.
     pub token: ResumeToken,
     pub _place: OwnedSemaphorePermit,
@@ -66,8 +89,7 @@ impl Client {
     /// Runs until the client leaves or is cut off.
     pub(crate) async fn run(mut self, start: Start) {
         if let Err(End::Failed(error)) = self.serve(start).await {
-            // If nobody listens any more, nobody is told.
-            let _ = self.out.send(Err(error)).await;
+            *self.cut.lock() = Some(error);
         }
     }
 
@@ -91,7 +113,12 @@ impl Client {
     }
 
     async fn send(&self, event: StreamEvent) -> Result<(), End> {
-        self.out.send(Ok(event)).await.map_err(|_| End::Gone)
+        let wait_ms = self.shared.options.stream_stall_ms;
+        match tokio::time::timeout(Duration::from_millis(wait_ms), self.out.send(event)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Gone),
+            Err(_) => Err(End::Failed(QueryError::SlowReader { wait_ms })),
+        }
     }
 
     async fn reset(&mut self, reason: String) -> Result<(), End> {
@@ -114,8 +141,18 @@ impl Client {
         Ok(None)
     }
 
+    /// A reader, however long it takes: a stream is not in a hurry, and readers are given back after every chunk.
+    async fn lease(&self) -> Result<Lease, End> {
+        loop {
+            match self.shared.readers.lease().await {
+                Err(QueryError::Busy { .. }) if !self.out.is_closed() => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
     async fn bounds(&self) -> Result<BTreeMap<u32, (i64, i64)>, End> {
-        let lease = self.shared.readers.lease().await?;
+        let lease = self.lease().await?;
         let view = Arc::clone(&self.view);
         let found = tokio::task::spawn_blocking(move || lease.bounds(&view.port.topic, view.partitions)).await;
         Ok(joined(found)?)
@@ -194,7 +231,7 @@ impl Client {
             if from >= to {
                 return Ok(());
             }
-            let lease = self.shared.readers.lease().await?;
+            let lease = self.lease().await?;
             let view = Arc::clone(&self.view);
             let chunk = tokio::task::spawn_blocking(move || {
                 let mut events = Vec::new();
@@ -248,15 +285,7 @@ impl Client {
                         self.deliver(&event).await?;
                     }
                 }
-                // A burst larger than the buffer: who has read everything so far gets the rest from the topic; who has
-                // left its own queue full is cut off.
-                Err(broadcast::error::RecvError::Lagged(_)) => {
-                    if self.out.capacity() == 0 {
-                        let events = self.shared.options.stream_events;
-                        return Err(End::Failed(QueryError::SlowReader { events }));
-                    }
-                    tail = self.catch_up().await?;
-                }
+                Err(broadcast::error::RecvError::Lagged(_)) => tail = self.catch_up().await?,
                 // The port was rebuilt or left the mesh.
                 Err(broadcast::error::RecvError::Closed) => {
                     return Err(End::Failed(QueryError::Unavailable {

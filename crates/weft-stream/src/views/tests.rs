@@ -338,7 +338,10 @@ async fn a_query_that_never_ends_is_stopped_and_gives_its_place_back() {
     });
     let endless = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i % 7 + 1 AS i FROM n) SELECT max(i) FROM n";
     let huge = "SELECT count(*) FROM generate_series(1, 2000000) a JOIN generate_series(1, 2000000) b ON a.value + b.value > 5";
-    for sql in [endless, huge] {
+    let barren = "SELECT count(*) FROM generate_series(1, 2000000) a JOIN generate_series(1, 2000000) b ON a.value + b.value < 0";
+    let crossed =
+        "SELECT count(a.value + b.value) FROM generate_series(1, 2000000) a CROSS JOIN generate_series(1, 2000000) b";
+    for sql in [endless, huge, barren, crossed] {
         let started = Instant::now();
         let error = fixture.sql(sql, QueryLimits { time_ms_max: 300, ..LIMITS }).await.unwrap_err();
         assert_eq!(error, QueryError::TooSlow { time_ms_max: 300 }, "{sql}");

@@ -5,10 +5,11 @@
 //!        ─► run on the SQL threads, within memory, rows, bytes, time ─► JSON rows + position of every port read
 //! ```
 //! A query that never ends is aborted at its deadline: the caller gets the named error at once, and the place it held is
-//! free when its thread next yields.
+//! free when its thread next yields (`stoppable`).
 
 pub(crate) mod batch;
 pub(crate) mod json;
+mod stoppable;
 pub(crate) mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use tokio::runtime::Runtime;
@@ -32,6 +34,7 @@ use weft_model::query::{Answer, QueryLimits, RowJson};
 use super::error::{QueryError, ViewsError};
 use super::port::PortView;
 use super::{Shared, may_see};
+use stoppable::Stoppable;
 use table::{PortTable, Scope};
 
 /// Threads, memory and places of all SQL queries.
@@ -137,7 +140,13 @@ impl SqlEngine {
         options.sql_parser.enable_ident_normalization = true;
         options.sql_parser.map_string_types_to_utf8view = false;
         options.execution.time_zone = Some("UTC".to_owned());
-        let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.environment));
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.environment))
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(Stoppable { deadline: scope.deadline }))
+            .build();
+        let context = SessionContext::new_with_state(state);
         for (domain, products) in tables(shared, principal) {
             let catalog = MemoryCatalogProvider::new();
             for (product, ports) in products {
@@ -204,6 +213,9 @@ async fn execute(
     let failed = |error: DataFusionError| -> QueryError {
         if let Some(ours) = scope.failed.lock().take() {
             return ours;
+        }
+        if Instant::now() >= scope.deadline {
+            return QueryError::TooSlow { time_ms_max: scope.time_ms_max };
         }
         worded(&error, memory_bytes)
     };
