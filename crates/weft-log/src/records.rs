@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
 use crate::error::RecordError;
-use crate::group::core::{Kept, KeptMember, Protocol};
+use crate::group::words::{Kept, KeptMember, Protocol};
 use crate::txn::core::{State, Txn};
 
 /// Version of every value written today.

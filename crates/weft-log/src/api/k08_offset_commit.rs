@@ -8,7 +8,7 @@ use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
 use crate::error::{Coded, GroupError};
 use crate::group::Committed;
-use crate::group::core::MemberRef;
+use crate::group::words::MemberRef;
 use crate::records::OffsetRecord;
 
 pub(super) async fn handle(ctx: Ctx, request: OffsetCommitRequest) -> OffsetCommitResponse {

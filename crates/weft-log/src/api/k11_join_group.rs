@@ -9,7 +9,7 @@ use super::text;
 use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
 use crate::error::Coded;
-use crate::group::core::{Join, Protocol};
+use crate::group::words::{Join, Protocol};
 
 pub(super) async fn handle(ctx: Ctx, request: JoinGroupRequest) -> JoinGroupResponse {
     let group = request.group_id.to_string();

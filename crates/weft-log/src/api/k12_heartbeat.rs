@@ -6,7 +6,7 @@ use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 use super::{code_of, denied};
 use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
-use crate::group::core::MemberRef;
+use crate::group::words::MemberRef;
 
 pub(super) async fn handle(ctx: Ctx, request: HeartbeatRequest) -> HeartbeatResponse {
     let response = HeartbeatResponse::default();

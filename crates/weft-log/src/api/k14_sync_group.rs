@@ -7,7 +7,7 @@ use super::{denied, text};
 use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
 use crate::error::Coded;
-use crate::group::core::{MemberRef, Sync};
+use crate::group::words::{MemberRef, Sync};
 
 pub(super) async fn handle(ctx: Ctx, request: SyncGroupRequest) -> SyncGroupResponse {
     let response = SyncGroupResponse::default();

@@ -12,7 +12,7 @@ use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
 use crate::error::{Coded, GroupError, TxnError};
 use crate::group::TopicPartition;
-use crate::group::core::MemberRef;
+use crate::group::words::MemberRef;
 use crate::records::OffsetRecord;
 use crate::txn::core::Producer;
 

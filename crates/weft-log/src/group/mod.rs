@@ -3,6 +3,7 @@
 pub(crate) mod core;
 #[cfg(test)]
 mod tests;
+pub(crate) mod words;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use tokio::sync::oneshot;
 use tracing::warn;
 use weft_wire::env::{Env, Moment};
 
-use self::core::{Effect, Group, Join, JoinRefused, Joined, Kept, Limits, MemberRef, Millis};
-use self::core::{State, Sync, Synced, Ticket};
+use self::core::Group;
+use self::words::{Effect, Join, JoinRefused, Joined, Kept, Limits, MemberRef, Millis, State, Sync, Synced, Ticket};
 use crate::config::Options;
 use crate::deadlines::Deadlines;
 use crate::error::GroupError;

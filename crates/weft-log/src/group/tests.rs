@@ -5,7 +5,8 @@ use std::fmt::Write;
 use bytes::Bytes;
 use expect_test::{Expect, expect};
 
-use super::core::{Effect, Group, Join, Kept, Limits, MemberRef, Protocol, Sync};
+use super::core::Group;
+use super::words::{Effect, Join, Kept, Limits, MemberRef, Protocol, Sync};
 use crate::error::GroupError;
 
 /// Runs a script of `at member verb …` lines on a fresh group and prints what happened.
