@@ -47,6 +47,8 @@ fn a_safe_edit_is_applied_at_once() -> Result<()> {
 #[test]
 fn an_unsafe_edit_is_refused_and_the_old_version_runs_on() -> Result<()> {
     let mut mesh = Mesh::up(Options { partitions: Some(4), speed: Some(200_000), ..Options::default() })?;
+    // Before that, the edit would be what the mesh starts with.
+    said(&mut mesh, "applied revision 1")?;
     mesh.edit(DELAYS_SQL, |text| text.replace("INTERVAL '1' HOUR", "INTERVAL '2' HOUR"))?;
     said(&mut mesh, "not applied; revision 1 runs on")?;
     let error = mesh.process()?.stderr();
@@ -63,6 +65,7 @@ fn an_unsafe_edit_is_refused_and_the_old_version_runs_on() -> Result<()> {
 #[test]
 fn an_adopted_topic_of_a_python_service_becomes_a_product() -> Result<()> {
     let mut mesh = Mesh::up(Options::default())?;
+    said(&mut mesh, "applied revision 1")?;
     let service = |verb: &str, mesh: &Mesh| -> Result<String> {
         let mut command = Command::new(Peer::Python.require()?);
         command.arg("-u").arg(peers::repository().join("e2e/scripts/shop.py")).args([verb, &mesh.bootstrap()]);
