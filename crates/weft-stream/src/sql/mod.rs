@@ -15,7 +15,7 @@ pub(crate) mod expressions;
 mod graph;
 mod names;
 mod plan;
-mod refuse;
+pub(crate) mod refuse;
 mod statements;
 
 use std::collections::BTreeMap;

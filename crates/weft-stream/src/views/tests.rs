@@ -310,6 +310,24 @@ async fn only_queries_are_answered() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_query_is_said_without_the_engines_names() {
+    let fixture = Fixture::new();
+    for (sql, because) in [
+        ("SELECT 1 +", "Expected: an expression, found: EOF"),
+        (r#"SELECT orign FROM "insights"."delays"."current""#, "no column \"orign\"; did you mean \"origin\"?"),
+        (r#"SELECT 1 FROM "insights"."delay"."current""#, "table 'insights.delay.current' not found"),
+        (
+            r#"SELECT origin FROM "insights"."delays"."current" a, "insights"."delays"."current" b"#,
+            "column \"origin\" is in more than one table; write its table before it",
+        ),
+        ("SELECT 1/0", "Divide by zero error"),
+    ] {
+        let error = fixture.sql(sql, LIMITS).await.unwrap_err();
+        assert_eq!(error, QueryError::BadSql { because: because.to_owned() }, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn limits_are_errors_with_names() {
     let mut fixture = Fixture::with(|options| options.sql_memory_bytes = 1 << 20);
     for hour in 0..20 {

@@ -11,6 +11,7 @@ pub(crate) mod batch;
 pub(crate) mod json;
 mod stoppable;
 pub(crate) mod table;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -217,11 +218,11 @@ async fn execute(
         if Instant::now() >= scope.deadline {
             return QueryError::TooSlow { time_ms_max: scope.time_ms_max };
         }
-        worded(&error, memory_bytes)
+        words::error(&error, memory_bytes)
     };
     let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let plan = context.state().create_logical_plan(sql).await.map_err(failed)?;
-    allowed.verify_plan(&plan).map_err(|error| QueryError::NotAQuery { because: first_line(&error) })?;
+    allowed.verify_plan(&plan).map_err(|error| QueryError::NotAQuery { because: words::because(&error) })?;
     let frame = context.execute_logical_plan(plan).await.map_err(failed)?;
     let mut names = BTreeSet::new();
     for field in frame.schema().fields() {
@@ -252,18 +253,4 @@ async fn execute(
     }
     let position = scope.read.lock().values().cloned().collect();
     Ok(Answer { rows, position, next: None })
-}
-
-fn first_line(error: &DataFusionError) -> String {
-    error.strip_backtrace().lines().next().unwrap_or_default().to_owned()
-}
-
-fn worded(error: &DataFusionError, memory_bytes: usize) -> QueryError {
-    match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) => QueryError::OutOfMemory { memory_bytes },
-        DataFusionError::NotImplemented(text) if text.starts_with("Unsupported SQL statement") => {
-            QueryError::NotAQuery { because: text.clone() }
-        }
-        _ => QueryError::BadSql { because: first_line(error) },
-    }
 }
