@@ -49,7 +49,6 @@ fn programs() -> Result<()> {
         ("npm", "npm"),
         ("javac", "default-jdk-headless"),
         ("mvn", "maven"),
-        ("go", "golang-go"),
     ];
     let mut packages: Vec<&str> =
         wanted.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
@@ -134,8 +133,19 @@ fn franz_go() -> Result<()> {
     let sources = repository().join("e2e/clients/franz");
     let (main, sums) = (sources.join("main.go"), sources.join("go.sum"));
     step(&folder, &[&main, &sums], || {
-        run(command("go", &["build", "-o"]).arg(folder.join("franz")).arg(".").current_dir(&sources))
+        run(command(go(&sources)?, &["build", "-o"]).arg(folder.join("franz")).arg(".").current_dir(&sources))
     })
+}
+
+/// The machine's Go if it can build the module as it stands, else the one that `e2e/peers` pins: Debian 12's is years older.
+fn go(module: &Path) -> Result<PathBuf> {
+    if let Some(go) = e2e::peers::find_in_path("go")
+        && command(&go, &["list", "."]).current_dir(module).output().is_ok_and(|output| output.status.success())
+    {
+        return Ok(go);
+    }
+    virtual_environment("golang", "requirements-golang.txt")?;
+    Ok(home().join("golang/bin/go"))
 }
 
 /// Runs `work` in an empty folder unless the stamp says that it ran with the same pins.
