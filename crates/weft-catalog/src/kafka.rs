@@ -149,6 +149,22 @@ pub(crate) async fn observe(connection: &Connection, names: &[String]) -> Result
     Ok(Observed { topics })
 }
 
+/// Is the Kafka behind `connection` Weft's own log? It says so in the settings of its broker.
+pub async fn is_weft_log(connection: &Connection) -> Result<bool, CatalogError> {
+    const DOING: &str = "asking for the settings of a broker";
+    let on = connection.clone();
+    let (admin, broker) = blocking(DOING, move || {
+        let admin = open_admin(&on)?;
+        let metadata = admin.inner().fetch_metadata(None, on.timeout).map_err(|error| broker_error(DOING, &error))?;
+        Ok((admin, metadata.orig_broker_id()))
+    })
+    .await?;
+    let described = admin.describe_configs(&[ResourceSpecifier::Broker(broker)], &admin_options(connection)).await;
+    let mut entries =
+        described.map_err(|error| broker_error(DOING, &error))?.into_iter().flatten().flat_map(|one| one.entries);
+    Ok(entries.any(|entry| entry.name == "weft.version"))
+}
+
 /// A consumer of the desired topic, from its beginning; `None` if there is no such topic.
 pub(crate) fn desired_consumer(
     connection: &Connection,

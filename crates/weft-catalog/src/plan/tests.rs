@@ -10,6 +10,7 @@ use weft_model::schema::{Column, ColumnType, Schema};
 use super::*;
 use crate::declared::CompiledProduct;
 use crate::observed::ObservedConfig;
+use crate::observed::ObservedTopic;
 
 /// A folder with two products; tests change it before they plan.
 struct Folder {
