@@ -38,7 +38,7 @@ def plain(path, folder):
 def load(files, month=None):
     """A DuckDB connection with raw_<name> tables; `files` maps flights, weather, planes, airlines, airports to paths."""
     # The year as JSON wants more than a small machine has; beyond the limit DuckDB goes to disk.
-    db = duckdb.connect(config={"memory_limit": "2GB", "threads": 2})
+    db = duckdb.connect(config={"memory_limit": "4GB", "threads": 2})
     db.execute("SET TimeZone = 'UTC'")
     with tempfile.TemporaryDirectory() as folder:
         for name, types in TYPES.items():
