@@ -33,6 +33,9 @@ pub(crate) enum Slot {
 /// Longest a new topic may stay unseen before it counts as missing.
 const TOPIC_SHOWS_MAX: Duration = Duration::from_secs(3);
 
+/// Between two looks for deliveries: short beside an answer of the broker, long beside the look.
+const DELIVERED_WAIT: Duration = Duration::from_micros(200);
+
 const SLOTS: [Slot; 3] = [Slot::Rows, Slot::Errors, Slot::Late];
 /// Opaque of control records, whose offsets nobody asks for.
 const CONTROL: usize = SLOTS.len();
@@ -260,7 +263,7 @@ impl Sink {
             match error.rdkafka_error_code() {
                 // The bound of what librdkafka may hold is met: wait for deliveries.
                 Some(RDKafkaErrorCode::QueueFull) if Instant::now() < deadline => {
-                    producer.poll(Duration::from_millis(1));
+                    acknowledge(producer);
                     record = back;
                 }
                 Some(RDKafkaErrorCode::MessageSizeTooLarge) => return Err(SendError::TooLarge),
@@ -285,7 +288,7 @@ impl Sink {
                     retriable: true,
                 }));
             }
-            self.producer.poll(Duration::from_millis(1));
+            acknowledge(&self.producer);
         }
         let context = self.producer.context();
         if context.failed.load(Ordering::SeqCst) {
@@ -341,6 +344,16 @@ impl Sink {
                 tracing::debug!(%error, "abort on the way out failed");
             }
         }
+    }
+}
+
+/// Serves deliveries, or waits a moment for some. Not `poll` with a timeout: it never returns early, and what is left of
+/// it below a millisecond it spends spinning (rdkafka 0.39).
+fn acknowledge(producer: &BaseProducer<Deliveries>) {
+    let before = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() == before {
+        std::thread::sleep(DELIVERED_WAIT);
     }
 }
 
