@@ -1,5 +1,6 @@
 //! Rows to a port: key bytes, JSON value, record timestamp.
 
+use arrow::array::Array;
 use bytes::Bytes;
 
 use super::batch::Batch;
@@ -12,6 +13,8 @@ pub(crate) struct Sink {
     pub(crate) destination: usize,
     pub(crate) key: Vec<usize>,
     pub(crate) event_time: Option<(usize, i64)>,
+    /// Columns that the contract says are never null, with their names.
+    pub(crate) required: Vec<(usize, String)>,
     pub(crate) encoder: Encoder,
 }
 
@@ -28,6 +31,9 @@ impl Sink {
                 _ => return Err("event time is null".to_owned()),
             },
         };
+        if let Some((_, name)) = self.required.iter().find(|(at, _)| batch.columns.column(*at).is_null(row)) {
+            return Err(format!("column \"{name}\" is null; its contract says required"));
+        }
         let mut value = Vec::with_capacity(64 * batch.columns.num_columns());
         self.encoder.encode(&batch.columns, row, &mut value).map_err(|error| error.to_string())?;
         Ok((key, Bytes::from(value), time.max(0)))

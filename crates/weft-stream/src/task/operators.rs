@@ -117,10 +117,12 @@ pub(super) fn build(program: &Program, sub: &SubTopology) -> Result<Vec<Op>, Tas
             OperatorKind::Sink { destination, value, key, event_time, event_time_offset_ms, .. } => {
                 let columns = &program.destinations[*destination].columns.columns;
                 let names = columns.iter().map(|column| column.name.as_str());
+                let required = columns.iter().zip(value).filter(|(column, _)| !column.nullable);
                 Op::Sink(Sink {
                     destination: *destination,
                     key: key.clone(),
                     event_time: event_time.map(|at| (at, *event_time_offset_ms)),
+                    required: required.map(|(column, at)| (*at, column.name.clone())).collect(),
                     encoder: Encoder::new(names.zip(value.iter().copied())),
                 })
             }

@@ -56,6 +56,16 @@ fn what_is_no_row_is_an_error() {
 }
 
 #[test]
+fn a_null_in_a_required_column_of_a_port_is_an_error() {
+    let rows = [order("1", "x", 1, 1.0), order("2", "", 2, 2.0), order("3", "y", 3, 3.0)];
+    let sql = "INSERT INTO pairs SELECT id AS a, shop AS b, ts FROM orders EMIT CHANGES;";
+    let output = checked(sql, &["pairs"], &given(&[("orders", &rows)]));
+    assert_eq!(fields(&output, "pairs", &["a", "b"]), ["1 x", "3 y"]);
+    let expected = ["1 column \"b\" is null; its contract says required"];
+    assert_eq!(fields(&output, "errors", &["offset", "reason"]), expected);
+}
+
+#[test]
 fn intervals_multiply_and_parameters_stand_for_literals() {
     let sql = "INSERT INTO plain SELECT id, CAST(date_part('minute', ts + amount * INTERVAL '1' MINUTE) AS BIGINT) AS x, ts FROM orders WHERE amount > $limit EMIT CHANGES;";
     let rows = [order("1", "x", 10, 60.0), order("2", "x", 11, 60.0)];
