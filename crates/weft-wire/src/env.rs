@@ -204,4 +204,11 @@ pub trait DiskFile: Send + Sync {
         }
         Ok(())
     }
+
+    /// Exactly `length` bytes from `position`, or `UnexpectedEof`.
+    fn read_vec(&self, position: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.read_exact_at(&mut bytes, position)?;
+        Ok(bytes)
+    }
 }

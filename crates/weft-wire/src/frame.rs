@@ -15,6 +15,9 @@ use tokio::time::Instant;
 /// Frames up to this size are free; larger ones wait for the budget.
 const FREE_BYTES: usize = 64 << 10;
 
+/// A connection goes on with the memory of its last frame, unless the frame was larger than this.
+const KEPT_BYTES_MAX: usize = 2 << 20;
+
 /// Unit of the budget, since a semaphore counts in 32 bits.
 const UNIT: usize = 1024;
 
@@ -79,13 +82,16 @@ pub enum FrameError {
     Io(#[from] std::io::Error),
 }
 
-/// A frame without its length, and its share of the budget.
-#[derive(Debug)]
-pub struct Frame {
-    /// The bytes after the length.
-    pub bytes: Bytes,
-    /// Returned to the budget when dropped.
-    pub permit: Option<OwnedSemaphorePermit>,
+/// The bytes of a large frame. Their share of the budget goes back when nothing refers to them any more.
+struct Held {
+    bytes: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Reads frames from a byte stream. [`FrameReader::next`] may be dropped and called again at any point.
@@ -105,8 +111,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { stream, buffer: BytesMut::new(), limits, budget, permit: None, deadline: None }
     }
 
-    /// The next frame; `None` when the peer closed between frames.
-    pub async fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+    /// The next frame without its length; `None` when the peer closed between frames.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, FrameError> {
         loop {
             let expected = self.expected()?;
             if let Some(expected) = expected {
@@ -114,7 +120,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                     let mut whole = self.buffer.split_to(expected);
                     let bytes = whole.split_off(4).freeze();
                     self.deadline = None;
-                    return Ok(Some(Frame { bytes, permit: self.permit.take() }));
+                    if self.buffer.is_empty() && expected > KEPT_BYTES_MAX {
+                        self.buffer = BytesMut::new();
+                    }
+                    return Ok(Some(match self.permit.take() {
+                        Some(share) => Bytes::from_owner(Held { bytes, _share: share }),
+                        None => bytes,
+                    }));
                 }
                 if expected > FREE_BYTES && self.permit.is_none() {
                     self.permit = self.budget.take(expected).await;

@@ -18,6 +18,7 @@
 pub mod batch;
 pub mod env;
 pub mod frame;
+pub mod parts;
 pub mod request;
 pub mod server;
 

@@ -4,6 +4,7 @@
 //! first, with a schema of every request we serve: it proves that every length fits the bytes that are there and that
 //! the number of elements is within a bound. Only then the decoder runs.
 
+mod fetched;
 pub mod schema;
 
 use bytes::{Bytes, BytesMut};

@@ -11,17 +11,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
-use crate::frame::{ByteBudget, Frame, FrameLimits, FrameReader};
+use crate::frame::{ByteBudget, FrameLimits, FrameReader};
+use crate::parts::Parts;
 use crate::request::Request;
 
 /// Bounds of a listener.
@@ -73,8 +74,8 @@ pub struct Connection {
 /// What to do with a request in the end.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Send this (header and body, no length; see [`Request::respond`]).
-    Send(Bytes),
+    /// Send this (header and body, no length; see [`Request::respond`] and [`Request::respond_fetch`]).
+    Send(Parts),
     /// The request has no answer (acks = 0).
     Nothing,
     /// Close the connection; the reason goes to the log.
@@ -195,7 +196,7 @@ enum End {
     Refused(String),
 }
 
-type Pending = FuturesOrdered<BoxFuture<'static, (Outcome, Option<OwnedSemaphorePermit>)>>;
+type Pending = FuturesOrdered<BoxFuture<'static, Outcome>>;
 
 async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin>(
     stream: S,
@@ -219,40 +220,39 @@ async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin>(
                 draining = true;
                 idle.as_mut().reset(tokio::time::Instant::now() + options.drain_timeout);
             }
-            Some((outcome, permit)) = pending.next(), if !pending.is_empty() => {
+            Some(outcome) = pending.next(), if !pending.is_empty() => {
                 match outcome {
                     Outcome::Nothing => {}
                     Outcome::Close(reason) => return End::Refused(reason),
-                    Outcome::Send(bytes) => {
-                        match tokio::time::timeout(options.transfer_timeout, send(&mut writer, bytes)).await {
+                    Outcome::Send(answer) => {
+                        match tokio::time::timeout(options.transfer_timeout, send(&mut writer, answer)).await {
                             Err(_) => return End::Lost("client does not take its answer".into()),
                             Ok(Err(error)) => return End::Lost(error.to_string()),
                             Ok(Ok(())) => {}
                         }
                     }
                 }
-                drop(permit);
                 if !draining {
                     idle.as_mut().reset(tokio::time::Instant::now() + options.idle_timeout);
                 }
             }
             frame = frames.next(), if !draining && pending.len() < options.pipelined_requests_max.max(1) => {
-                let Frame { bytes, permit } = match frame {
+                let frame = match frame {
                     Ok(Some(frame)) => frame,
                     Ok(None) => return End::Peer,
                     Err(crate::frame::FrameError::Io(error)) => return End::Lost(error.to_string()),
                     Err(error) => return End::Refused(error.to_string()),
                 };
-                let request = match Request::parse(&bytes) {
+                let request = match Request::parse(&frame) {
                     Ok(request) => request,
                     Err(error) => return End::Refused(error.to_string()),
                 };
-                drop(bytes);
-                let rest: BoxFuture<'static, _> = match handler.begin(connection, request).await {
-                    Reply::Ready(outcome) => Box::pin(std::future::ready((outcome, permit))),
-                    Reply::Later(later) => Box::pin(async move { (later.await, permit) }),
-                };
-                pending.push_back(rest);
+                // The handler alone holds the bytes from here on, and lets go of them when it has used them.
+                drop(frame);
+                pending.push_back(match handler.begin(connection, request).await {
+                    Reply::Ready(outcome) => Box::pin(std::future::ready(outcome)),
+                    Reply::Later(later) => later,
+                });
                 idle.as_mut().reset(tokio::time::Instant::now() + options.idle_timeout);
             }
             () = &mut idle, if draining || pending.is_empty() => {
@@ -265,18 +265,19 @@ async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin>(
     }
 }
 
-async fn send<W: AsyncWrite + Unpin>(writer: &mut W, bytes: Bytes) -> std::io::Result<()> {
-    let length = i32::try_from(bytes.len())
+/// Small answers are joined, so that a transport without vectored writes sends one packet too.
+const JOINED_BYTES_MAX: usize = 4096;
+
+async fn send<W: AsyncWrite + Unpin>(writer: &mut W, answer: Parts) -> std::io::Result<()> {
+    let length = i32::try_from(answer.len())
         .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "response is over 2 GiB"))?;
-    // One segment for small answers, no copy for large ones.
-    if bytes.len() <= 4096 {
-        let mut whole = Vec::with_capacity(bytes.len() + 4);
-        whole.extend_from_slice(&length.to_be_bytes());
-        whole.extend_from_slice(&bytes);
+    let length = Bytes::copy_from_slice(&length.to_be_bytes());
+    if answer.len() <= JOINED_BYTES_MAX {
+        let size = length.len() + answer.len();
+        let whole = length.chain(answer).copy_to_bytes(size);
         writer.write_all(&whole).await?;
     } else {
-        writer.write_all(&length.to_be_bytes()).await?;
-        writer.write_all(&bytes).await?;
+        writer.write_all_buf(&mut length.chain(answer)).await?;
     }
     writer.flush().await
 }

@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError as Code;
+use kafka_protocol::messages::produce_request::TopicProduceData;
 use kafka_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use uuid::Uuid;
 use weft_wire::batch::BatchError;
-use weft_wire::request::{Request, RequestLimits};
+use weft_wire::request::Request;
 use weft_wire::server::Outcome;
 
-use super::{send, text};
+use super::{decode, send, text, topic_name};
 use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
 use crate::error::{Coded, ProduceError};
@@ -32,9 +33,9 @@ const PRODUCER_ID: usize = 43;
 const PRODUCER_EPOCH: usize = 51;
 
 pub(super) async fn answer(ctx: Ctx, request: Request) -> Outcome {
-    let decoded: ProduceRequest = match request.decode(&RequestLimits::default()) {
+    let (decoded, request): (ProduceRequest, _) = match decode(request) {
         Ok(decoded) => decoded,
-        Err(error) => return Outcome::Close(error.to_string()),
+        Err(outcome) => return outcome,
     };
     let acks = decoded.acks;
     let (response, failed) = handle(ctx, decoded).await;
@@ -48,37 +49,40 @@ pub(super) async fn answer(ctx: Ctx, request: Request) -> Outcome {
 
 type Written = Result<(Arc<Partition>, Appended), ProduceError>;
 
-async fn handle(ctx: Ctx, request: ProduceRequest) -> (ProduceResponse, Option<ProduceError>) {
+async fn handle(ctx: Ctx, mut request: ProduceRequest) -> (ProduceResponse, Option<ProduceError>) {
     let mut topics = Vec::with_capacity(request.topic_data.len());
-    for data in &request.topic_data {
+    for mut data in std::mem::take(&mut request.topic_data) {
         let topic = find(&ctx, &data.name, data.topic_id);
         let mut written = Vec::with_capacity(data.partition_data.len());
-        for part in &data.partition_data {
+        // Waiting for the disk needs no records, so nothing that refers to the request is kept beyond this loop.
+        for part in std::mem::take(&mut data.partition_data) {
             let one = topic.clone().and_then(|topic| append(&ctx, &request, &topic, part.index, part.records.as_ref()));
             written.push((part.index, one));
         }
-        topics.push((data, written));
+        topics.push((named(&ctx, &data), written));
     }
+    let acks = request.acks;
+    drop(request);
     let mut failed = None;
     let mut responses = Vec::with_capacity(topics.len());
-    for (data, written) in topics {
+    for (topic, written) in topics {
         let mut partitions = Vec::with_capacity(written.len());
         for (index, one) in written {
-            let done = durable(one, request.acks).await;
+            let done = durable(one, acks).await;
             partitions.push(partition_response(index, &done));
             if let Err(error) = done {
                 failed = Some(error);
             }
         }
-        let mut topic = TopicProduceResponse::default().with_partition_responses(partitions);
-        if ctx.version >= 13 {
-            topic.topic_id = data.topic_id;
-        } else {
-            topic.name = data.name.clone();
-        }
-        responses.push(topic);
+        responses.push(topic.with_partition_responses(partitions));
     }
     (ProduceResponse::default().with_responses(responses), failed)
+}
+
+/// The answer's head for a topic. The name is copied: what was decoded is a slice of the whole request.
+fn named(ctx: &Ctx, data: &TopicProduceData) -> TopicProduceResponse {
+    let response = TopicProduceResponse::default();
+    if ctx.version >= 13 { response.with_topic_id(data.topic_id) } else { response.with_name(topic_name(&data.name)) }
 }
 
 fn find(ctx: &Ctx, name: &str, id: Uuid) -> Result<Arc<Topic>, ProduceError> {
@@ -172,7 +176,7 @@ fn record_errors(error: &ProduceError) -> Vec<BatchIndexAndErrorMessage> {
 /// knows. Reads no more than the names and numbers it repeats.
 pub(super) fn unsupported(request: &Request) -> Outcome {
     match unsupported_body(request) {
-        Some(body) => Outcome::Send(body),
+        Some(body) => Outcome::Send(body.into()),
         None => Outcome::Close("a malformed Produce of an old version".to_owned()),
     }
 }

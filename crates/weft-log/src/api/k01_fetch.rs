@@ -15,7 +15,10 @@ use kafka_protocol::messages::fetch_response::{
 };
 use kafka_protocol::messages::{FetchRequest, FetchResponse, ProducerId};
 use tokio::sync::watch;
+use weft_wire::request::Request;
+use weft_wire::server::Outcome;
 
+use super::decode;
 use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
 use crate::error::Coded;
@@ -28,7 +31,18 @@ struct Wanted<'a> {
     partition: Result<Arc<Partition>, Code>,
 }
 
-pub(super) async fn handle(ctx: Ctx, request: FetchRequest) -> FetchResponse {
+pub(super) async fn answer(ctx: Ctx, request: Request) -> Outcome {
+    let (decoded, request) = match decode(request) {
+        Ok(decoded) => decoded,
+        Err(outcome) => return outcome,
+    };
+    match request.respond_fetch(handle(ctx, decoded).await) {
+        Ok(parts) => Outcome::Send(parts),
+        Err(error) => Outcome::Close(error.to_string()),
+    }
+}
+
+async fn handle(ctx: Ctx, request: FetchRequest) -> FetchResponse {
     if request.session_id != 0 {
         // We never gave one out: the client comes back with a full fetch.
         return FetchResponse::default().with_error_code(Code::FetchSessionIdNotFound.code());

@@ -47,7 +47,7 @@ pub(super) fn unsupported(request: &Request) -> Outcome {
         .with_error_code(Code::UnsupportedVersion.code())
         .with_api_keys(versions::advertised());
     match respond(request.correlation_id, request.api_key, 0, &response) {
-        Ok(bytes) => Outcome::Send(bytes),
+        Ok(bytes) => Outcome::Send(bytes.into()),
         Err(error) => Outcome::Close(error.to_string()),
     }
 }

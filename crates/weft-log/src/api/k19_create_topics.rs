@@ -27,10 +27,14 @@ pub(super) async fn handle(ctx: Ctx, request: CreateTopicsRequest) -> CreateTopi
     for topic in &request.topics {
         *named.entry(topic.name.as_str()).or_default() += 1;
     }
-    let mut results = Vec::with_capacity(request.topics.len());
-    for topic in &request.topics {
+    let create = |topic: &CreatableTopic| {
         let twice = named.get(topic.name.as_str()).is_some_and(|n| *n > 1);
-        let made = create(&ctx, topic, twice, request.validate_only);
+        create(&ctx, topic, twice, request.validate_only)
+    };
+    // All are made before the first is waited for: one sync of the meta log serves them together.
+    let made: Vec<Result<Made, TopicError>> = request.topics.iter().map(create).collect();
+    let mut results = Vec::with_capacity(made.len());
+    for (topic, made) in request.topics.iter().zip(made) {
         let made = durable(&ctx, made).await;
         results.push(result(&ctx, topic, &made));
     }

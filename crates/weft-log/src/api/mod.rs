@@ -49,6 +49,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use kafka_protocol::ResponseError as Code;
 use kafka_protocol::messages::TopicName;
@@ -107,7 +108,7 @@ fn dispatch(ctx: Ctx, request: Request) -> BoxFuture<'static, Outcome> {
     }
     match request.api_key {
         0 => Box::pin(k00_produce::answer(ctx, request)),
-        1 => answer(ctx, request, k01_fetch::handle),
+        1 => Box::pin(k01_fetch::answer(ctx, request)),
         2 => answer(ctx, request, k02_list_offsets::handle),
         3 => answer(ctx, request, k03_metadata::handle),
         8 => answer(ctx, request, k08_offset_commit::handle),
@@ -162,13 +163,20 @@ where
     A: Future<Output = Q::Response> + Send + 'static,
 {
     Box::pin(async move {
-        let decoded: Q = match request.decode(&RequestLimits::default()) {
+        let (decoded, request): (Q, _) = match decode(request) {
             Ok(decoded) => decoded,
-            Err(error) => return Outcome::Close(error.to_string()),
+            Err(outcome) => return outcome,
         };
         let response = handle(ctx, decoded).await;
         send(&request, &response)
     })
+}
+
+/// The decoded body, and the request without it: what a handler has used is not kept until its answer goes out.
+fn decode<Q: ApiRequest>(mut request: Request) -> Result<(Q, Request), Outcome> {
+    let decoded = request.decode(&RequestLimits::default()).map_err(|error| Outcome::Close(error.to_string()))?;
+    request.body = Bytes::new();
+    Ok((decoded, request))
 }
 
 fn send<T>(request: &Request, response: &T) -> Outcome
@@ -176,7 +184,7 @@ where
     T: kafka_protocol::protocol::Encodable + kafka_protocol::protocol::HeaderVersion,
 {
     match request.respond(response) {
-        Ok(bytes) => Outcome::Send(bytes),
+        Ok(bytes) => Outcome::Send(bytes.into()),
         Err(error) => Outcome::Close(error.to_string()),
     }
 }

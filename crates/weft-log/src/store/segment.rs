@@ -306,11 +306,9 @@ impl Segment {
     /// Reads `length` bytes, fewer at the end of what is written.
     pub(super) fn read(&self, position: u64, length: u64) -> Result<Vec<u8>, DiskError> {
         let length = length.min(self.size().saturating_sub(position));
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        self.reader()?
-            .read_exact_at(&mut bytes, position)
-            .map_err(|error| DiskError::new("reading", &self.log_path, &error))?;
-        Ok(bytes)
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let read = self.reader()?.read_vec(position, length);
+        read.map_err(|error| DiskError::new("reading", &self.log_path, &error))
     }
 
     /// Walks headers from `position` (the start of a batch) until `visit` says false or the segment ends.

@@ -166,6 +166,22 @@ impl DiskFile for RealFile {
         }
     }
 
+    /// Into memory that nobody has filled with zeros before: a fetch reads megabytes.
+    fn read_vec(&self, position: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = position + bytes.len() as u64;
+            match rustix::io::pread(&self.0, rustix::buffer::spare_capacity(&mut bytes), at) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // An allocation may be larger than asked for.
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
     fn write_all_at(&self, parts: &[&[u8]], mut position: u64) -> io::Result<()> {
         let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
         let mut rest: &mut [IoSlice<'_>] = &mut slices;

@@ -11,12 +11,14 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use weft_wire::frame::{ByteBudget, FrameError, FrameLimits, FrameReader};
+use weft_wire::parts::Parts;
 use weft_wire::request::Request;
 use weft_wire::server::{Connection, Handler, Outcome, Reply, ServerOptions, run};
 
 use crate::memory::peak_of;
 
-/// Answers each request with its correlation id. API 1 waits for `release`, 2 has no answer, 3 closes, 4 panics.
+/// Answers each request with its correlation id. API 1 waits for `release`, 2 has no answer, 3 closes, 4 panics, 5
+/// answers in several large pieces.
 struct Echo {
     release: Arc<Notify>,
     began: mpsc::Sender<i32>,
@@ -26,7 +28,7 @@ impl Handler for Echo {
     fn begin<'a>(&'a self, _: &'a Arc<Connection>, request: Request) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             self.began.send(request.correlation_id).await.unwrap();
-            let answer = Outcome::Send(Bytes::copy_from_slice(&request.correlation_id.to_be_bytes()));
+            let answer = Outcome::Send(Bytes::copy_from_slice(&request.correlation_id.to_be_bytes()).into());
             match request.api_key {
                 1 => {
                     let release = Arc::clone(&self.release);
@@ -37,11 +39,20 @@ impl Handler for Echo {
                 }
                 2 => Reply::Ready(Outcome::Nothing),
                 3 => Reply::Ready(Outcome::Close("asked to".into())),
+                5 => Reply::Ready(Outcome::Send(pieces())),
                 4 => panic!("a handler that panics"),
                 _ => Reply::Ready(answer),
             }
         })
     }
+}
+
+fn pieces() -> Parts {
+    let mut parts = Parts::default();
+    for (fill, size) in [(1, 10), (2, 100_000), (3, 1), (4, 3_000_000)] {
+        parts.push(Bytes::from(vec![fill; size]));
+    }
+    parts
 }
 
 struct Bench {
@@ -194,6 +205,34 @@ async fn the_budget_holds_large_requests_back_but_never_for_ever() {
     assert_eq!(bench.answer().await, Some(5));
     bench.send(&large).await;
     assert_eq!(bench.answer().await, Some(5));
+}
+
+#[tokio::test]
+async fn an_answer_in_pieces_arrives_whole_and_in_order() {
+    let mut bench = start(ServerOptions::default());
+    bench.send(&[frame(5, 1), frame(0, 2)].concat()).await;
+    let expected = pieces().joined();
+    let mut whole = vec![0; expected.len() + 4];
+    bench.client.read_exact(&mut whole).await.unwrap();
+    assert_eq!(whole[..4], i32::try_from(expected.len()).unwrap().to_be_bytes());
+    assert!(whole[4..] == expected[..]);
+    assert_eq!(bench.answer().await, Some(2));
+}
+
+#[tokio::test]
+async fn a_frame_gives_its_share_back_when_its_bytes_are_dropped() {
+    let limits = FrameLimits { frame_bytes_max: 100 << 20, frame_timeout: Duration::from_secs(30) };
+    let mut frame = (200_000i32).to_be_bytes().to_vec();
+    frame.resize(200_004, 7);
+    let two = [frame.clone(), frame].concat();
+    let mut reader = FrameReader::new(&two[..], limits, ByteBudget::new(200 << 10));
+    let first = reader.next().await.unwrap().unwrap();
+    let slice = first.slice(5..10);
+    drop(first);
+    assert!(timeout(Duration::from_millis(50), reader.next()).await.is_err(), "a slice still holds the bytes");
+    drop(slice);
+    let second = timeout(Duration::from_secs(5), reader.next()).await.expect("the share is back");
+    assert_eq!(second.unwrap().unwrap().len(), 200_000);
 }
 
 #[tokio::test]
