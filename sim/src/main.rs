@@ -4,6 +4,7 @@
 //!   seed ──► workload: produce · idempotent produce · transactions · reads · retention · meta puts
 //!              │            on a disk whose unsynced sectors, sizes and names survive a cut at random
 //!              ├─ cut power, kill, or stop cleanly ──► open again ──► check
+//!              │                                        └─ cut power in the middle ──► open again …
 //!              └─ …several lives
 //! ```
 //! Checked after every start: nothing acknowledged is lost, nothing that a reader saw is gone or different, no
@@ -24,7 +25,8 @@ use std::process::ExitCode;
 
 use run::{Plant, run};
 
-const USAGE: &str = "usage: sim [--seeds N] [--from SEED] | --seed SEED   [--plant ack-before-sync|lying-disk]";
+const USAGE: &str =
+    "usage: sim [--seeds N] [--from SEED] | --seed SEED   [--plant ack-before-sync|lying-disk|recovery-without-sync]";
 
 struct Arguments {
     from: u64,
@@ -49,6 +51,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Arguments> {
                 parsed.plant = match value.as_str() {
                     "ack-before-sync" => Plant::AckBeforeSync,
                     "lying-disk" => Plant::LyingDisk,
+                    "recovery-without-sync" => Plant::RecoveryWithoutSync,
                     _ => return None,
                 }
             }

@@ -27,12 +27,15 @@ pub(crate) enum Plant {
     AckBeforeSync,
     /// The disk answers syncs and does nothing.
     LyingDisk,
+    /// The disk does so while the log recovers: a recovery that forgets its syncs.
+    RecoveryWithoutSync,
 }
 
 /// What a run did. Equal for equal seeds, down to the last disk operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Outcome {
     pub(crate) lives: u64,
+    pub(crate) recoveries_cut: u64,
     pub(crate) acknowledged: u64,
     pub(crate) seen: u64,
     pub(crate) committed: u64,
@@ -48,9 +51,10 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} lives, {} records acknowledged, {} places seen, {} transactional records committed and {} aborted, \
+            "{} lives, {} recoveries cut off, {} records acknowledged, {} places seen, {} transactional records committed and {} aborted, \
              {} batches resent, {} disk operations, log ends {}, digest {:016x}",
             self.lives,
+            self.recoveries_cut,
             self.acknowledged,
             self.seen,
             self.committed,
@@ -65,6 +69,9 @@ impl fmt::Display for Outcome {
 
 /// Batches an idempotent producer may have in flight per partition.
 const IN_FLIGHT_MAX: usize = 5;
+
+/// How often the power may go while one start recovers.
+const RECOVERY_CUTS_MAX: u32 = 3;
 
 const DIR: &str = "data";
 
@@ -88,6 +95,8 @@ struct Simulation {
     meta_pending: VecDeque<(MetaPosition, u64)>,
     meta_acknowledged: u64,
     leader_epoch: i32,
+    /// Disk operations of the last start that was left alone.
+    start_operations: u64,
     outcome: Outcome,
 }
 
@@ -107,6 +116,7 @@ pub(crate) fn run(seed: u64, plant: Plant) -> Result<Outcome, String> {
         meta_pending: VecDeque::new(),
         meta_acknowledged: 0,
         leader_epoch: -1,
+        start_operations: 0,
         outcome: Outcome::default(),
     };
     simulation.lives()
@@ -122,11 +132,10 @@ fn text(error: impl fmt::Display) -> String {
 
 impl Simulation {
     fn lives(mut self) -> Result<Outcome, String> {
-        self.world.disk.ignore_sync(self.plant == Plant::LyingDisk);
         let lives = 3 + self.world.rng.below(3);
         for life in 0..lives {
             let last = life + 1 == lives;
-            let store = self.start()?;
+            let store = self.begin()?;
             let steps = 40 + self.world.rng.below(120);
             for _ in 0..steps {
                 self.step(&store)?;
@@ -179,6 +188,39 @@ impl Simulation {
         }
     }
 
+    /// Starts. On the way the power may go at any operation of the recovery, which then begins again on what is left.
+    fn begin(&mut self) -> Result<Arc<Store>, String> {
+        let disk = self.world.disk.clone();
+        for _ in 0..RECOVERY_CUTS_MAX {
+            if self.world.rng.one_in(2) {
+                break;
+            }
+            // A little further than the last one went, so that some recoveries end first.
+            let reach = self.start_operations + self.start_operations / 4 + 8;
+            disk.cut_power_after(self.world.rng.below(reach));
+            let started = self.start_as_planted();
+            if !disk.is_off() {
+                disk.cut_power_after(u64::MAX);
+                return started;
+            }
+            drop(started);
+            disk.cut_power();
+            self.outcome.recoveries_cut += 1;
+        }
+        let before = disk.operations();
+        let started = self.start_as_planted();
+        self.start_operations = disk.operations() - before;
+        started
+    }
+
+    fn start_as_planted(&mut self) -> Result<Arc<Store>, String> {
+        let disk = self.world.disk.clone();
+        disk.ignore_sync(matches!(self.plant, Plant::LyingDisk | Plant::RecoveryWithoutSync));
+        let started = self.start();
+        disk.ignore_sync(self.plant == Plant::LyingDisk);
+        started
+    }
+
     fn start(&mut self) -> Result<Arc<Store>, String> {
         let (store, meta) = Store::open(self.world.env.clone(), Path::new(DIR), Self::options()).map_err(text)?;
         let epoch = store.leader_epoch();
@@ -199,11 +241,9 @@ impl Simulation {
         self.meta_value = counter;
         // Plain batches that were not acknowledged may be there or not; nobody asks again.
         self.plain.clear();
-        let mut transactional = std::mem::take(&mut self.transactional);
-        for producer in &mut transactional {
+        for producer in &mut self.transactional {
             producer.recover(&store, self.topic, &meta, &mut self.journal)?;
         }
-        self.transactional = transactional;
         self.resend(&store)?;
         self.check(&store)?;
         Ok(store)

@@ -26,6 +26,7 @@ fn the_workload_does_what_it_is_for() {
     for (what, total) in [
         ("committed", runs.iter().map(|outcome| outcome.committed).sum::<u64>()),
         ("aborted", runs.iter().map(|outcome| outcome.aborted).sum()),
+        ("recoveries cut off", runs.iter().map(|outcome| outcome.recoveries_cut).sum()),
         ("resent", runs.iter().map(|outcome| outcome.resent).sum()),
     ] {
         assert!(total > 0, "no {what} in ten runs");
@@ -39,6 +40,11 @@ fn caught(plant: Plant) -> usize {
 #[test]
 fn acknowledging_before_the_sync_is_caught() {
     assert!(caught(Plant::AckBeforeSync) > 5);
+}
+
+#[test]
+fn a_recovery_that_does_not_sync_is_caught() {
+    assert!(caught(Plant::RecoveryWithoutSync) > 0);
 }
 
 #[test]

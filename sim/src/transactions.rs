@@ -164,6 +164,7 @@ impl Transactional {
         while store.sync_step() {}
         if decision.is_some() {
             store.meta().put(vec![(key, None)]).map_err(|error| error.to_string())?;
+            while store.sync_step() {}
         }
         self.stage = Stage::Idle;
         self.next_sequence.fill(0);

@@ -106,5 +106,11 @@ pub(crate) fn describe(options: &Options) -> Vec<BrokerConfig> {
             ms(options.transactional_id_expiration),
             "An unused transactional id is forgotten after this.",
         ),
+        config(
+            "weft.version",
+            Type::String,
+            env!("CARGO_PKG_VERSION").to_owned(),
+            "Not a name of Kafka's: says that this broker is Weft's own log.",
+        ),
     ]
 }

@@ -1,6 +1,7 @@
 //! Starting, running and stopping the log.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -42,7 +43,13 @@ impl Log {
         Self::start_with(options, env, Arc::new(AllowAll)).await
     }
 
-    /// The same, with someone to ask who may do what.
+    /// Could a log start in this folder: does nobody hold it, is its format one that this program reads? Changes nothing.
+    /// Blocks.
+    pub fn inspect(env: &Env, data_dir: &Path) -> Result<(), StartError> {
+        Store::inspect(env, data_dir).map_err(|source| StartError::Store { path: data_dir.to_path_buf(), source })
+    }
+
+    /// The same as [`Log::start`], with someone to ask who may do what.
     pub async fn start_with(
         options: Options,
         env: Env,
@@ -114,7 +121,8 @@ fn server_options(options: &Options) -> ServerOptions {
     }
 }
 
-async fn open(
+/// Everything but the listener.
+pub(crate) async fn open(
     options: Options,
     env: Env,
     authorizer: Arc<dyn Authorizer>,

@@ -237,7 +237,9 @@ impl Partition {
     }
 
     pub(super) fn sync_names(&self) -> Result<(), DiskError> {
-        self.shared.env.disk.sync_dir(&self.dir).map_err(|error| DiskError::new("syncing", &self.dir, &error))
+        self.shared.env.disk.sync_dir(&self.dir).map_err(|error| DiskError::new("syncing", &self.dir, &error))?;
+        // The names of this folder and of the topic's, if nobody has synced those yet.
+        self.dir.ancestors().skip(1).take(2).try_for_each(|above| self.shared.names.sync(above))
     }
 
     /// Writes the index and the snapshot of a synced segment. They are caches: failing is not fatal.

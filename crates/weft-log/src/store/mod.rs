@@ -26,7 +26,9 @@ mod append;
 mod committer;
 mod config;
 mod error;
+mod inspect;
 mod meta;
+mod names;
 mod partition;
 mod producers;
 mod read;
@@ -60,6 +62,7 @@ use uuid::Uuid;
 use weft_wire::env::{Disk, DiskLock, Env};
 
 use committer::Committer;
+use names::Names;
 use partition::{Shared, State};
 use segment::Segment;
 use sidecar::{Reader, Writer};
@@ -104,6 +107,7 @@ impl Store {
         let committer = Arc::new(committer);
         let meta = MetaLog::open(&disk, &dir.join("meta"), options.fsync, options.meta_compact_bytes, &committer)?;
         let shared = Arc::new(Shared {
+            names: Names::new(&disk),
             env,
             dir: dir.to_path_buf(),
             options,
@@ -113,7 +117,7 @@ impl Store {
             unmeasured_bytes: AtomicU64::new(0),
         });
         shared.measure();
-        let partitions = open_partitions(&shared)?;
+        let partitions = open_partitions(&shared, was_clean)?;
         let records = meta.records();
         let store = Self {
             shared,
@@ -142,7 +146,8 @@ impl Store {
         self.shared.leader_epoch
     }
 
-    /// Creates a partition durably, or gives the one that exists, with the new settings. Blocks for fsyncs.
+    /// Creates a partition, or gives the one that exists, with the new settings. Syncs nothing: the partition is as
+    /// durable as the first record in it that is. Whoever knows of an empty one creates it again after a start.
     pub fn create_partition(
         &self,
         topic_id: Uuid,
@@ -159,12 +164,10 @@ impl Store {
         let dir = topic_dir.join(partition.to_string());
         disk.create_dir(&dir).map_err(|error| DiskError::new("creating", &dir, &error))?;
         let mut state = State::new(config);
-        let segment = Segment::create(disk, &dir, 0)?;
-        segment.sync()?;
-        state.segments.push(Arc::new(segment));
-        for changed in [&dir, &topic_dir, &self.shared.dir] {
-            disk.sync_dir(changed).map_err(|error| DiskError::new("syncing", changed, &error))?;
-        }
+        state.segments.push(Arc::new(Segment::create(disk, &dir, 0)?));
+        state.names_dirty = true;
+        self.shared.names.changed(&topic_dir);
+        self.shared.names.changed(&self.shared.dir);
         let created = Partition::new(&self.shared, topic_id, partition, dir, state);
         self.partitions.write().insert((topic_id, partition), Arc::clone(&created));
         Ok(created)
@@ -209,6 +212,7 @@ impl Store {
         // The new name is durable before anything inside goes, so a crash leaves all of the topic or a leftover.
         let leaving = self.shared.dir.join(format!("{topic_id}{DELETED}"));
         disk.rename(&dir, &leaving).map_err(|error| DiskError::new("renaming", &dir, &error))?;
+        self.shared.names.forget(&dir);
         disk.sync_dir(&self.shared.dir).map_err(|error| DiskError::new("syncing", &self.shared.dir, &error))?;
         disk.remove_dir_all(&leaving).map_err(|error| DiskError::new("removing", &leaving, &error))?;
         Ok(())
@@ -323,11 +327,16 @@ fn begin_life(disk: &dyn Disk, dir: &Path) -> Result<(bool, i32), StoreError> {
     Ok((was_clean || before.is_none(), now))
 }
 
-/// Recovers every partition directory; removes what a deletion left.
-fn open_partitions(shared: &Arc<Shared>) -> Result<BTreeMap<(Uuid, u32), Arc<Partition>>, StoreError> {
+/// Recovers every partition directory; removes what a deletion left. After an unclean stop names may not be durable:
+/// those above records are made so, since the records will be seen; the others wait for their first sync.
+fn open_partitions(shared: &Arc<Shared>, was_clean: bool) -> Result<BTreeMap<(Uuid, u32), Arc<Partition>>, StoreError> {
     let disk = &shared.env.disk;
     let listing = |dir: &PathBuf| disk.list(dir).map_err(|error| DiskError::new("listing", dir, &error));
     let mut partitions = BTreeMap::new();
+    let mut any_seen = false;
+    if !was_clean {
+        shared.names.changed(&shared.dir);
+    }
     for topic in listing(&shared.dir)?.into_iter().filter(|entry| entry.is_dir) {
         let topic_dir = shared.dir.join(&topic.name);
         if topic.name.ends_with(DELETED) {
@@ -335,12 +344,35 @@ fn open_partitions(shared: &Arc<Shared>) -> Result<BTreeMap<(Uuid, u32), Arc<Par
             continue;
         }
         let Ok(topic_id) = topic.name.parse::<Uuid>() else { continue };
-        for partition in listing(&topic_dir)?.into_iter().filter(|entry| entry.is_dir) {
+        let mut topic_seen = false;
+        if !was_clean {
+            shared.names.changed(&topic_dir);
+        }
+        let entries = listing(&topic_dir)?;
+        if entries.is_empty() {
+            // A power cut between the name of the topic and those of its partitions.
+            disk.remove_dir_all(&topic_dir).map_err(|error| DiskError::new("removing", &topic_dir, &error))?;
+            continue;
+        }
+        for partition in entries.into_iter().filter(|entry| entry.is_dir) {
             let Ok(index) = partition.name.parse::<u32>() else { continue };
             let dir = topic_dir.join(&partition.name);
-            let state = recovery::open(disk, &dir, shared.options.index_interval_bytes)?;
+            let mut state = recovery::open(disk, &dir, shared.options.index_interval_bytes)?;
+            if !was_clean && state.log_end_offset > 0 {
+                disk.sync_dir(&dir).map_err(|error| DiskError::new("syncing", &dir, &error))?;
+                topic_seen = true;
+            } else {
+                state.names_dirty = !was_clean;
+            }
             partitions.insert((topic_id, index), Partition::new(shared, topic_id, index, dir, state));
         }
+        if topic_seen {
+            shared.names.sync(&topic_dir)?;
+            any_seen = true;
+        }
+    }
+    if any_seen {
+        shared.names.sync(&shared.dir)?;
     }
     Ok(partitions)
 }

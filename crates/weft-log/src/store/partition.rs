@@ -12,6 +12,7 @@ use uuid::Uuid;
 use weft_wire::env::Env;
 
 use super::committer::{Committer, Phase};
+use super::names::Names;
 use super::producers::Producers;
 use super::segment::Segment;
 use super::snapshot::Snapshot;
@@ -135,6 +136,7 @@ pub(super) struct Shared {
     pub(super) dir: PathBuf,
     pub(super) options: StoreOptions,
     pub(super) committer: Arc<Committer>,
+    pub(super) names: Names,
     pub(super) leader_epoch: i32,
     /// Less than the reserve is free.
     pub(super) reserve_reached: AtomicBool,

@@ -10,6 +10,8 @@
 
 pub(crate) mod core;
 #[cfg(test)]
+mod power_cut_tests;
+#[cfg(test)]
 mod recovery_tests;
 #[cfg(test)]
 mod tests;

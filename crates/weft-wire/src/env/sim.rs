@@ -5,7 +5,8 @@
 //! - the size becomes the synced one, the newest one, or anything between (what was lost reads as zeros);
 //! - of the names created, renamed and removed in a directory since it was synced, each is kept or lost on its own.
 //!
-//! Everything is decided by the seed, so a run can be repeated. Errors can be injected too.
+//! Everything is decided by the seed, so a run can be repeated. Errors can be injected too, and the power can go at a
+//! given operation, in the middle of whatever the program does ([`SimDisk::cut_power_after`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -154,6 +155,8 @@ struct Files {
     /// Test-only bug: `fdatasync` and `sync_dir` do nothing.
     ignore_sync: bool,
     operations: u64,
+    /// From this operation on there is no power.
+    dies_at: Option<u64>,
 }
 
 /// A disk in memory. Clones share it.
@@ -224,6 +227,18 @@ impl SimDisk {
         self.files.lock().operations
     }
 
+    /// The power goes after so many operations from now: every later one fails and does nothing, until
+    /// [`SimDisk::cut_power`] says what remains.
+    pub fn cut_power_after(&self, operations: u64) {
+        let mut files = self.files.lock();
+        files.dies_at = Some(files.operations.saturating_add(operations));
+    }
+
+    /// Has the power gone, as [`SimDisk::cut_power_after`] asked for?
+    pub fn is_off(&self) -> bool {
+        self.files.lock().power().is_err()
+    }
+
     /// Bytes of a file as they are now, for tests that look or damage.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         let files = self.files.lock();
@@ -252,6 +267,7 @@ impl SimDisk {
     /// The process dies, the machine lives: nothing is lost, handles and locks are gone.
     pub fn kill(&self) {
         let mut files = self.files.lock();
+        files.dies_at = None;
         files.life += 1;
         files.locks.clear();
     }
@@ -259,6 +275,7 @@ impl SimDisk {
     /// The power fails: see the model above. What remains counts as synced.
     pub fn cut_power(&self) {
         let mut files = self.files.lock();
+        files.dies_at = None;
         files.life += 1;
         files.locks.clear();
         let names = self.surviving_names(&files);
@@ -338,7 +355,15 @@ fn is_root(path: &Path) -> bool {
 }
 
 impl Files {
+    fn power(&self) -> io::Result<()> {
+        match self.dies_at {
+            Some(at) if self.operations >= at => Err(io::Error::other("the power is gone")),
+            _ => Ok(()),
+        }
+    }
+
     fn check(&mut self, operation: Operation, path: &Path) -> io::Result<()> {
+        self.power()?;
         self.operations += 1;
         let text = path.to_string_lossy();
         for fault in &mut self.faults {
@@ -437,6 +462,7 @@ impl Disk for SimDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         let path = normal(path);
         let mut files = self.files.lock();
+        files.power()?;
         let missing: Vec<PathBuf> = path.ancestors().filter(|above| !is_root(above)).map(Path::to_path_buf).collect();
         for above in missing.into_iter().rev() {
             files.names.entry(above).or_insert(Node::Dir);
@@ -555,6 +581,7 @@ impl SimFile {
         if files.life != self.life {
             return Err(io::Error::other("the process that opened this file is dead"));
         }
+        files.power()?;
         let fault = files.check(operation, &self.path);
         let ignore_sync = files.ignore_sync;
         let content = files.content.entry(self.id).or_default();
