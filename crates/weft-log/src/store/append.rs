@@ -242,7 +242,8 @@ impl Partition {
         self.dir.ancestors().skip(1).take(2).try_for_each(|above| self.shared.names.sync(above))
     }
 
-    /// Writes the index and the snapshot of a synced segment. They are caches: failing is not fatal.
+    /// Writes the index and the snapshot of a synced segment. Failing is not fatal: they are caches as long as the segment
+    /// is there, and without the snapshot it stays.
     fn finish_sealing(&self, full: &Sealing) {
         let aborted = self.lock().transactions.aborted_in(full.segment.base_offset, full.segment.end_offset());
         match full.segment.write_index(&aborted) {
@@ -257,6 +258,10 @@ impl Partition {
         if let Err(error) = snapshot::write(disk, &self.dir, offset, bytes) {
             tracing::warn!(%error, "could not write a snapshot");
             return;
+        }
+        {
+            let mut state = self.lock();
+            state.snapshot_offset = state.snapshot_offset.max(offset);
         }
         let Ok(entries) = disk.list(&self.dir) else { return };
         let mut kept: Vec<i64> = entries.iter().filter_map(|entry| parse_file_name(&entry.name, "snap")).collect();

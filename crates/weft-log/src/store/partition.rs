@@ -202,6 +202,8 @@ pub(super) struct State {
     pub(super) sealing: Vec<Sealing>,
     /// Bytes of the active segment below the newest snapshot.
     pub(super) snapshot_bytes: u64,
+    /// Newest durable snapshot; segments that end above it stay, for nothing else says what was in them.
+    pub(super) snapshot_offset: i64,
     /// A file was created and its name is not durable yet.
     pub(super) names_dirty: bool,
     pub(super) offline: Option<Offline>,
@@ -221,6 +223,7 @@ impl State {
             active_since_ms: None,
             sealing: Vec::new(),
             snapshot_bytes: 0,
+            snapshot_offset: 0,
             names_dirty: false,
             offline: None,
         }

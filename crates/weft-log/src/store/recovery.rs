@@ -9,7 +9,7 @@
 //! A bad batch at or above the recovery point is a torn tail: cut, then synced, before anyone may read. Below it, it
 //! is damage to what was durable: the partition goes offline and nothing is cut. Producers, open transactions and
 //! leader epochs are those of the newest good snapshot, brought up to date by the batch headers after it; without any
-//! snapshot they come from all of the log.
+//! snapshot they come from all of the log. Segments go only below a snapshot, so there is no gap between the two.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +18,10 @@ use weft_wire::batch::{BatchHeader, HEADER_BYTES};
 use weft_wire::env::{Disk, DiskFile};
 
 use super::partition::State;
+use super::producers::Producers;
 use super::retain::read_start;
 use super::segment::{Sealed, Segment, parse_file_name};
-use super::snapshot::Snapshot;
+use super::snapshot::{self, Snapshot};
 use super::{DiskError, FetchError, Offline, PartitionConfig, StoreError};
 
 /// Bytes read at once while scanning.
@@ -75,10 +76,8 @@ impl<'a> Recovery<'a> {
             recovery.remove(leftover)?;
         }
         // Segments that retention had given up, but whose names were not gone yet.
-        while let [_, second, ..] = segments.as_slice() {
-            if second.base_offset > start {
-                break;
-            }
+        let given_up = if start > 0 { newest_good(disk, dir, &snapshots).min(start) } else { 0 };
+        while segments.get(1).is_some_and(|second| second.base_offset <= given_up) {
             let gone = segments.remove(0);
             gone.remove()?;
             recovery.names_changed = true;
@@ -171,7 +170,10 @@ impl<'a> Recovery<'a> {
     /// The newest good snapshot, if the aborted transactions before it are known too; else an empty one, at the
     /// beginning.
     fn pick_snapshot(&self, segments: &[Segment], sealed: usize, snapshots: &[i64]) -> Snapshot {
-        for &offset in snapshots.iter().rev() {
+        let first = segments.first().map_or(0, |segment| segment.base_offset);
+        // A snapshot below the first segment knows nothing of what lay between: a producer that it knows would seem to
+        // leave a gap, one that it does not know may go on.
+        for &offset in snapshots.iter().rev().filter(|offset| **offset >= first) {
             let holder = segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
             if holder > sealed {
                 continue;
@@ -292,6 +294,7 @@ impl<'a> Recovery<'a> {
             }
             self.disk.sync_dir(self.dir).map_err(|error| DiskError::new("syncing", self.dir, &error))?;
             kept.push(Arc::new(fresh));
+            self.state.producers = Producers::default();
         }
         let first = kept.first().map_or(start, |segment| segment.base_offset);
         let state = &mut self.state;
@@ -303,7 +306,26 @@ impl<'a> Recovery<'a> {
         state.transactions.advance(high_watermark);
         let log_start_offset = state.log_start_offset;
         state.transactions.forget_below(log_start_offset);
+        state.snapshot_offset = self.apply_from;
+        if self.recovered_full_segments() {
+            self.write_snapshot();
+        }
         Ok(())
+    }
+
+    /// Did what was replayed begin before the active segment? Then segments were sealed without a snapshot.
+    fn recovered_full_segments(&self) -> bool {
+        let active = self.state.segments.last();
+        active.is_some_and(|active| active.base_offset > self.apply_from)
+    }
+
+    /// Of everything that was recovered, all of which is durable by now.
+    fn write_snapshot(&mut self) {
+        let snapshot = self.state.snapshot();
+        match snapshot::write(self.disk, self.dir, snapshot.offset, &snapshot.encode()) {
+            Ok(()) => self.state.snapshot_offset = snapshot.offset,
+            Err(error) => tracing::warn!(%error, "could not write a snapshot"),
+        }
     }
 
     fn remove(&mut self, name: &str) -> Result<(), DiskError> {
@@ -335,6 +357,12 @@ fn list(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Listed, DiskError> {
     segments.sort_by_key(|segment| segment.base_offset);
     snapshots.sort_unstable();
     Ok((segments, snapshots, leftovers))
+}
+
+/// Offset of the newest snapshot that can be read, 0 if there is none.
+fn newest_good(disk: &Arc<dyn Disk>, dir: &Path, snapshots: &[i64]) -> i64 {
+    let good = |offset: &&i64| Snapshot::read(disk, dir, **offset).is_some();
+    snapshots.iter().rev().find(good).copied().unwrap_or(0)
 }
 
 /// How many segments, from the first, have an index that fits the log file and the next segment.

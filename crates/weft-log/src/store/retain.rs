@@ -61,20 +61,26 @@ impl Partition {
     /// First the disk knows the new start, then readers, then files go.
     fn move_start(&self, to: i64) -> Result<(), DiskError> {
         write_start(&self.shared.env.disk, &self.dir, to)?;
-        let dropped = {
+        {
             let mut state = self.lock();
             state.log_start_offset = state.log_start_offset.max(to);
             state.transactions.forget_below(to);
-            let mut dropped = Vec::new();
-            while let [first, second, ..] = state.segments.as_slice() {
-                if second.base_offset > to || state.sealing.iter().any(|full| Arc::ptr_eq(&full.segment, first)) {
-                    break;
-                }
+            self.publish(&state);
+        }
+        self.drop_segments()
+    }
+
+    /// Removes the segments below the log start, as far as a durable snapshot stands for them: what they tell of
+    /// producers must survive them.
+    fn drop_segments(&self) -> Result<(), DiskError> {
+        let mut dropped = Vec::new();
+        {
+            let mut state = self.lock();
+            let end = state.log_start_offset.min(state.snapshot_offset);
+            while state.segments.get(1).is_some_and(|second| second.base_offset <= end) {
                 dropped.push(state.segments.remove(0));
             }
-            self.publish(&state);
-            dropped
-        };
+        }
         for segment in dropped {
             segment.remove()?;
         }
@@ -84,6 +90,9 @@ impl Partition {
     /// Drops what is older or more than the topic keeps. Only what every reader may see, and only whole segments.
     pub(super) fn enforce_retention(&self, now: i64) -> Result<(), DiskError> {
         let _one_at_a_time = self.start_lock.lock();
+        if self.lock().offline.is_none() {
+            self.drop_segments()?;
+        }
         let to = {
             let mut state = self.lock();
             if state.offline.is_some() || !state.config.cleanup.delete {
