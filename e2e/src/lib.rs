@@ -20,3 +20,4 @@ pub mod mesh;
 pub mod peers;
 pub mod process;
 pub mod server;
+pub mod sse;

@@ -129,6 +129,14 @@ impl Mesh {
         })
     }
 
+    /// Waits until every port can be asked.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
+        let http = self.http();
+        self.process()?.wait_until("readiness", START, |_| {
+            http::get(&http, "/readyz").is_ok_and(|answer| answer.status == 200).then_some(())
+        })
+    }
+
     /// The running process.
     pub fn process(&mut self) -> Result<&mut Process> {
         self.process.as_mut().context("the mesh is not running")

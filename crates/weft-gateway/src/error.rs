@@ -186,10 +186,11 @@ pub(crate) fn unknown_host(host: &str) -> Problem {
         Kind::Denied,
         "HTTP-001",
         format!("cannot answer for host \"{host}\""),
-        "only localhost, loopback addresses and the names in option `hosts` are answered for, so that no web page \
+        "only localhost, loopback addresses and the names in `http.hosts` are answered for, so that no web page \
          reaches this mesh by pointing its own name here"
             .to_owned(),
-        "use http://127.0.0.1 or http://localhost with the port, or add the name to `hosts`".to_owned(),
+        "use http://127.0.0.1 or http://localhost with the port, or add the name to `http.hosts` in weft.yaml"
+            .to_owned(),
     )
 }
 
@@ -211,7 +212,8 @@ pub(crate) fn foreign_origin(because: String) -> Problem {
         "HTTP-002",
         "cannot answer another site's web page".to_owned(),
         because,
-        "open the address directly, or let the owner of this mesh add the origin to option `origins`".to_owned(),
+        "open the address directly, or let the owner of this mesh add the origin to `http.origins` in weft.yaml"
+            .to_owned(),
     )
 }
 
@@ -278,8 +280,8 @@ pub(crate) fn body_too_large(limit: usize) -> Problem {
         Kind::TooLarge,
         "HTTP-006",
         "cannot take the request's body".to_owned(),
-        format!("it is over {limit} bytes, the limit `body_bytes_max`"),
-        "send a shorter query".to_owned(),
+        format!("it is over {limit} bytes, the limit `http.body_bytes_max`"),
+        "send a shorter query, or raise `http.body_bytes_max` in weft.yaml and restart the node".to_owned(),
     )
 }
 
@@ -360,7 +362,7 @@ pub(crate) fn uri_too_long(length: usize, limit: usize) -> Problem {
         Kind::TooLarge,
         "HTTP-014",
         "cannot take the request".to_owned(),
-        format!("its path and query have {length} bytes; `uri_bytes_max` is {limit}"),
+        format!("its path and query have {length} bytes; `http.uri_bytes_max` is {limit}"),
         "ask for less at once, or POST the question to /v1/sql".to_owned(),
     )
 }
@@ -371,8 +373,8 @@ pub(crate) fn too_slow(what: &str, limit_ms: u64, option: &str, try_: &str) -> P
         Kind::TooLarge,
         "HTTP-015",
         format!("the {what} took too long and was stopped"),
-        format!("it was not done after {limit_ms} ms, the limit `{option}`"),
-        try_.to_owned(),
+        format!("it was not done after {limit_ms} ms, the limit `http.{option}`"),
+        format!("{try_}; or raise `http.{option}` in weft.yaml and restart the node"),
     )
 }
 
@@ -382,8 +384,8 @@ pub(crate) fn busy(what: &str, limit: usize, option: &str) -> Problem {
         Kind::Busy,
         "HTTP-016",
         format!("could not start another {what}"),
-        format!("{limit} are at work, the limit `{option}`"),
-        "try again after the seconds in Retry-After".to_owned(),
+        format!("{limit} are at work, the limit `http.{option}`"),
+        format!("try again after the seconds in Retry-After; if it happens often, raise `http.{option}` in weft.yaml"),
     )
 }
 
@@ -405,7 +407,7 @@ pub(crate) fn body_too_slow(limit: Duration) -> Problem {
         Kind::Invalid,
         "HTTP-018",
         "gave up waiting for the request's body".to_owned(),
-        format!("it was not complete after {} ms, the limit `body_read`", limit.as_millis()),
+        format!("it was not complete after {} ms, the limit `http.body_read_ms`", limit.as_millis()),
         "send the request again, at once".to_owned(),
     )
 }
@@ -449,7 +451,7 @@ pub(crate) fn too_many_connections(limit: usize) -> Problem {
         Kind::Unavailable,
         "HTTP-024",
         "could not take another connection".to_owned(),
-        format!("{limit} are open, the limit `connections_max`"),
+        format!("{limit} are open, the limit `http.connections_max`"),
         "close some, or try again after the seconds in Retry-After".to_owned(),
     )
 }

@@ -39,6 +39,5 @@ mod views;
 pub use config::Options;
 pub use error::{ViewError, http_status, retryable};
 pub use metrics::MetricsHook;
-pub use openapi::document as openapi_document;
 pub use serve::Gateway;
 pub use views::{CatalogView, EventStream, Readiness, RunState, Views};

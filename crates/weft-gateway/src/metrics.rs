@@ -67,15 +67,15 @@ impl Metrics {
         registry.register("problems", "Answers that were problems, by code", metrics.problems.clone());
         registry.register(
             "connections_max",
-            "Open connections; bound by option connections_max",
+            "Open connections; bound by http.connections_max",
             metrics.connections.clone(),
         );
         registry.register(
             "write_stall",
-            "Connections cut because the peer took nothing for option write_stall",
+            "Connections cut because the peer took nothing for http.write_stall_ms",
             metrics.connections_stalled.clone(),
         );
-        registry.register("streams_max", "Open streams; bound by option streams_max", metrics.streams.clone());
+        registry.register("streams_max", "Open streams; bound by http.streams_max", metrics.streams.clone());
         metrics
     }
 

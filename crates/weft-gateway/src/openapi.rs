@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder, Type};
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, ResponseBuilder, SchemaFormat, Type,
+};
 use utoipa::{Modify, OpenApi, ToSchema};
 
+use crate::config::Options;
 use crate::error::ProblemDetails;
 use crate::{facts, house, products, pull, sql, stream};
 
@@ -66,9 +69,29 @@ pub(crate) struct PositionShape {
 )]
 struct Document;
 
-/// The document as JSON text.
-pub fn document() -> String {
-    Document::openapi().to_pretty_json().expect("an OpenAPI document has a JSON form")
+/// The document as JSON text, with the bounds that these options set.
+pub(crate) fn document(options: &Options) -> String {
+    let mut document = Document::openapi();
+    for item in document.paths.paths.values_mut() {
+        for operation in item.get.iter_mut() {
+            for parameter in operation.parameters.iter_mut().flatten() {
+                let RefOr::T(parameter) = parameter else { continue };
+                if parameter.name != "limit" {
+                    continue;
+                }
+                let limit = ObjectBuilder::new()
+                    .schema_type(Type::Integer)
+                    .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int32)))
+                    .minimum(Some(1))
+                    .maximum(Some(options.pull.rows_max))
+                    .examples([100.min(options.pull.rows_max)])
+                    .build();
+                parameter.schema = Some(limit.into());
+                parameter.description = Some(format!("Rows per page, at most. Default {}.", options.rows_default));
+            }
+        }
+    }
+    document.to_pretty_json().expect("an OpenAPI document has a JSON form")
 }
 
 struct CommonResponses;
@@ -79,9 +102,9 @@ const EVERY: &[(u16, &str)] = &[
     (403, "Another site's web page asked, or the principal may not."),
     (404, "Nothing of that name, or you may not see it."),
     (405, "The path takes another method; `Allow` lists them."),
-    (414, "Path and query are over `uri_bytes_max`."),
+    (414, "Path and query are over `http.uri_bytes_max`."),
     (421, "The `Host` is not one this node answers for."),
-    (431, "The head is over `header_bytes_max` or `headers_max`; without a body."),
+    (431, "The head is over `http.header_bytes_max` or `http.headers_max`; without a body."),
     (500, "A fault in Weft."),
     (503, "Not available now; `Retry-After` says when to try again."),
 ];
@@ -94,7 +117,7 @@ const OF_DATA: &[(u16, &str)] = &[
 /// Refusals that a body can meet.
 const OF_BODY: &[(u16, &str)] = &[
     (408, "The body did not come in time."),
-    (413, "The body is over `body_bytes_max`."),
+    (413, "The body is over `http.body_bytes_max`."),
     (415, "The body is not `application/json`."),
 ];
 

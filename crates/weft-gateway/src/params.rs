@@ -132,7 +132,7 @@ fn read_limit(value: &str, options: &Options) -> Result<usize, Problem> {
         Ok(limit) if (1..=most).contains(&limit) => Ok(limit),
         Ok(0) => Err(error::bad_parameter("limit", "it is 0".to_owned(), try_())),
         Ok(limit) => {
-            let because = format!("it is {limit}; `pull.rows_max` is {most}");
+            let because = format!("it is {limit}; `http.pull.rows_max` is {most}");
             Err(error::bad_parameter("limit", because, try_()))
         }
         Err(_) => Err(error::bad_parameter("limit", format!("\"{}\" is not a number of rows", shorten(value)), try_())),

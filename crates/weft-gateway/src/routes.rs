@@ -48,11 +48,11 @@ impl App {
             pulls: Arc::new(Semaphore::new(options.pulls_max)),
             sqls: Arc::new(Semaphore::new(options.sqls_max)),
             streams: Arc::new(Semaphore::new(options.streams_max)),
+            openapi: Bytes::from(openapi::document(&options)),
             options,
             views,
             catalog,
             metrics,
-            openapi: Bytes::from(openapi::document()),
             shutdown,
         })
     }

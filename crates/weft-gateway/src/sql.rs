@@ -10,15 +10,15 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use weft_model::load::near::near_miss;
 use weft_model::principal::Principal;
 
-use crate::answer;
 use crate::error::{self, Problem};
 use crate::openapi::AnswerShape;
 use crate::params::shorten;
 use crate::pull::{BACKSTOP, turn};
 use crate::routes::App;
-use weft_model::load::near::near_miss;
+use crate::{answer, products};
 
 /// A question in SQL.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -52,6 +52,8 @@ pub(crate) async fn sql(
     check_content_type(&headers)?;
     let body = read_body(&app, &headers, body).await?;
     let sql = read_request(&body)?;
+    // Before the mesh is known every table would be an unknown one.
+    products::mesh(&app)?;
     let _turn = turn(&app, &app.sqls, "SQL query", app.options.sqls_max, "sqls_max").await?;
     let limits = app.options.sql;
     let work = app.views.sql(&principal, &sql, limits);

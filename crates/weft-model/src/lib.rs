@@ -26,6 +26,7 @@ pub mod product;
 pub mod progress;
 pub mod query;
 pub mod schema;
+pub mod settings;
 pub mod tests;
 pub mod topic;
 mod yaml;

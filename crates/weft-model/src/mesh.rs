@@ -51,6 +51,12 @@ pub struct Listeners {
     pub http: String,
 }
 
+impl Default for Listeners {
+    fn default() -> Self {
+        Self { kafka: "127.0.0.1:9092".to_owned(), http: "127.0.0.1:8080".to_owned() }
+    }
+}
+
 /// One replay clock per mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Replay {

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use weft_model::load::LoadOptions;
 use weft_model::mesh::Replay;
 use weft_model::name::{DomainName, MeshId, ProductId, ProductName};
+use weft_model::settings::Fsync;
 
 /// Where a Kafka is looked for unless said otherwise.
 const KAFKA_DEFAULT: &str = "127.0.0.1:9092";
@@ -285,51 +285,23 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
-    /// Where the log would listen.
-    #[arg(long, value_name = "IP:PORT", default_value = KAFKA_DEFAULT)]
-    pub(crate) kafka_listen: SocketAddr,
+    /// Where the log would listen. Default: as the folder's `weft.yaml` says, else 127.0.0.1:9092.
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) kafka_listen: Option<SocketAddr>,
 
-    /// Where HTTP would listen.
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
-    pub(crate) http_listen: SocketAddr,
+    /// Where HTTP would listen. Default: as the folder's `weft.yaml` says, else 127.0.0.1:8080.
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_port)]
+    pub(crate) http_listen: Option<String>,
 }
 
 /// `--fsync`.
 #[derive(Debug, Args)]
 pub(crate) struct FsyncArgs {
     /// When an append counts as done: `always` after it is on disk; `interval:MS` after the write, synced every MS
-    /// milliseconds, which is what a power cut may cost; `os` after the write, synced when the kernel likes.
-    #[arg(long = "fsync", value_name = "always|interval[:MS]|os", default_value = "always", value_parser = fsync)]
-    pub(crate) mode: Fsync,
-}
-
-/// When an append counts as done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fsync {
-    /// After `fdatasync`.
-    Always,
-    /// After the write; synced this often.
-    Interval(Duration),
-    /// After the write.
-    Os,
-}
-
-/// `interval` without a number. Milliseconds.
-const FSYNC_INTERVAL_MS: u64 = 100;
-/// Longest interval: an hour, in milliseconds.
-const FSYNC_INTERVAL_MS_MAX: u64 = 3_600_000;
-
-fn fsync(text: &str) -> Result<Fsync, String> {
-    match text.split_once(':') {
-        None if text == "always" => Ok(Fsync::Always),
-        None if text == "os" => Ok(Fsync::Os),
-        None if text == "interval" => Ok(Fsync::Interval(Duration::from_millis(FSYNC_INTERVAL_MS))),
-        Some(("interval", ms)) => match ms.parse() {
-            Ok(ms) if (1..=FSYNC_INTERVAL_MS_MAX).contains(&ms) => Ok(Fsync::Interval(Duration::from_millis(ms))),
-            _ => Err(format!("\"{ms}\" is not a number of milliseconds from 1 to {FSYNC_INTERVAL_MS_MAX}")),
-        },
-        _ => Err("write always, interval:MS or os".to_owned()),
-    }
+    /// milliseconds, which is what a power cut may cost; `os` after the write, synced when the kernel likes. Default:
+    /// under `weft up`, `log.fsync` of `weft.yaml`; else `always`.
+    #[arg(long = "fsync", value_name = "always|interval[:MS]|os")]
+    pub(crate) mode: Option<Fsync>,
 }
 
 fn speed(text: &str) -> Result<Replay, String> {
@@ -418,10 +390,14 @@ mod tests {
 
     #[test]
     fn what_a_value_must_be() {
-        assert_eq!(fsync("interval"), Ok(Fsync::Interval(Duration::from_millis(100))));
-        assert_eq!(fsync("interval:7"), Ok(Fsync::Interval(Duration::from_millis(7))));
-        assert_eq!(fsync("always"), Ok(Fsync::Always));
-        assert_eq!(fsync("os"), Ok(Fsync::Os));
+        for (text, mode) in [
+            ("interval", Fsync::Interval(100)),
+            ("interval:7", Fsync::Interval(7)),
+            ("always", Fsync::Always),
+            ("os", Fsync::Os),
+        ] {
+            assert_eq!(text.parse(), Ok(mode));
+        }
         assert_eq!(speed("max"), Ok(Replay::Max));
         assert_eq!(speed("0.5"), Ok(Replay::Times(0.5)));
         assert_eq!(host_port("[::1]:0").as_deref(), Ok("[::1]:0"));

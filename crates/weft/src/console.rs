@@ -19,8 +19,9 @@ use weft_model::mesh::Mesh;
 use weft_model::name::ProductId;
 
 use crate::doors::Running;
+use crate::edits::Word;
 use crate::report;
-use crate::status::{group, source_state};
+use crate::status::{group, plural, source_state};
 
 /// The terminal.
 pub(crate) struct Console {
@@ -52,8 +53,8 @@ impl Console {
 
     /// Where everything listens. Scripts read these lines: `kafka   HOST:PORT`, `http    URL`.
     pub(crate) fn listening(&self, mesh: &Mesh, kafka: SocketAddr, http: SocketAddr, data: &Path) {
-        let products = mesh.products.len();
-        println!("mesh    {} · {} domains, {products} products", mesh.id, mesh.domains.len());
+        let (domains, products) = (plural(mesh.domains.len(), "domain"), plural(mesh.products.len(), "product"));
+        println!("mesh    {} · {domains}, {products}", mesh.id);
         println!("kafka   {kafka}");
         println!("http    http://{http}");
         println!("data    {}", data.display());
@@ -74,9 +75,15 @@ impl Console {
     }
 
     /// An edit that was not applied, and what runs on.
-    pub(crate) fn refused(&self, findings: &Diagnostics, revision: u64) {
-        self.findings(findings);
-        self.say(&format!("not applied; revision {revision} runs on"));
+    pub(crate) fn refused(&self, findings: &Diagnostics, revision: u64, word: &Word) {
+        match word {
+            Word::Findings => {
+                self.findings(findings);
+                self.say(&format!("not applied; revision {revision} runs on"));
+            }
+            Word::Still => self.say(&format!("still not applied, for the same reason; revision {revision} runs on")),
+            Word::Nothing => {}
+        }
     }
 
     /// Errors, on standard error.
@@ -175,12 +182,13 @@ fn summary(plan: &Plan) -> String {
         .filter(|topic| matches!(topic, TopicChange::Configure { .. } | TopicChange::AddPartitions { .. }))
         .count();
     let parts = [
-        (count(|change| *change == Change::Added), "products added"),
-        (count(|change| matches!(change, Change::Changed { .. })), "products changed"),
-        (count(|change| *change == Change::Retired), "products retired"),
-        (created, "topics created"),
-        (altered, "topics altered"),
+        (count(|change| *change == Change::Added), "product", "added"),
+        (count(|change| matches!(change, Change::Changed { .. })), "product", "changed"),
+        (count(|change| *change == Change::Retired), "product", "retired"),
+        (created, "topic", "created"),
+        (altered, "topic", "altered"),
     ];
-    let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let counted = parts.iter().filter(|(n, ..)| *n > 0);
+    let said: Vec<String> = counted.map(|(n, noun, done)| format!("{} {done}", plural(*n, noun))).collect();
     if said.is_empty() { "no product or topic changed".to_owned() } else { said.join(", ") }
 }

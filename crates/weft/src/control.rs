@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use weft_catalog::{Applied, Connection, Controller, Desired, Observed, Plan, PlanOptions, plan};
-use weft_model::kind::Diagnostics;
+use weft_catalog::{Applied, Connection, Controller, Desired, Observed, Plan, PlanOptions, is_weft_log, plan};
+use weft_model::kind::{Diagnostic, Diagnostics, Kind, Place};
 use weft_model::load::{self, Files, LoadOptions};
 use weft_model::name::MeshId;
 
@@ -31,20 +31,38 @@ pub(crate) async fn plan_folder(
     options: &LoadOptions,
     wishes: &PlanOptions,
 ) -> Result<Planned, Diagnostics> {
-    let mesh = mesh_id(path, options)?;
+    let files = Files::read_folder(path)?;
+    let mesh = load::load(&files, options)?.id;
+    log_has_effect(connection, &files, &mesh).await?;
     let desired = Desired::read(connection, &mesh).await.map_err(|error| error.diagnostics(&mesh))?;
-    plan_on(connection, path, options, wishes, desired).await
+    plan_on(connection, files, options, wishes, desired).await
 }
 
-/// The same, with the desired state at hand.
+/// Section `log` tunes the embedded log; on another Kafka it would be read by nobody.
+async fn log_has_effect(connection: &Connection, files: &Files, mesh: &MeshId) -> Result<(), Diagnostics> {
+    let Some(line) = load::node(files)?.settings.section_line("log") else { return Ok(()) };
+    if is_weft_log(connection).await.map_err(|error| error.diagnostics(mesh))? {
+        return Ok(());
+    }
+    Err(Diagnostics::from(Diagnostic {
+        kind: Kind::Invalid,
+        code: "NODE-009",
+        what: "section \"log\" would have no effect".to_owned(),
+        because: format!("it tunes Weft's embedded log, and the Kafka at {} is another one", connection.bootstrap),
+        try_: "drop the section, and set the same on that Kafka".to_owned(),
+        place: Some(Place { file: "weft.yaml".to_owned(), line }),
+    }))
+}
+
+/// The same, with descriptors and desired state at hand.
 pub(crate) async fn plan_on(
     connection: &Connection,
-    path: &Path,
+    files: Files,
     options: &LoadOptions,
     wishes: &PlanOptions,
     desired: Desired,
 ) -> Result<Planned, Diagnostics> {
-    let folder = Folder::read(path, options, &desired)?;
+    let folder = Folder::of(files, options, &desired)?;
     let observed =
         Observed::read(connection, &folder.mesh).await.map_err(|error| error.diagnostics(&folder.mesh.id))?;
     let plan = plan(&desired, &folder.declared(), &observed, wishes);

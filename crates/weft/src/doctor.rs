@@ -3,23 +3,26 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use weft_log::Log;
 use weft_model::load::{self, Files, LoadOptions};
+use weft_model::mesh::Listeners;
+use weft_wire::env::Env;
 
 /// What to look at.
 #[derive(Debug, Clone)]
 pub(crate) struct DoctorOptions {
     /// A mesh folder to load.
     pub(crate) folder: Option<PathBuf>,
-    /// Where data would lie.
-    pub(crate) data: PathBuf,
-    /// Where the log would listen.
-    pub(crate) kafka_listen: SocketAddr,
-    /// Where HTTP would listen.
-    pub(crate) http_listen: SocketAddr,
+    /// Where data would lie; default `.weft` in the folder.
+    pub(crate) data: Option<PathBuf>,
+    /// Where the log would listen, in place of `weft.yaml`.
+    pub(crate) kafka_listen: Option<SocketAddr>,
+    /// Where HTTP would listen, in place of `weft.yaml`.
+    pub(crate) http_listen: Option<String>,
 }
 
 /// How one check ended.
@@ -62,15 +65,21 @@ impl Check {
 
 /// Makes every check; none stops the others.
 pub(crate) fn run(options: &DoctorOptions) -> Vec<Check> {
-    let mut checks = vec![
-        port("kafka port", options.kafka_listen, "--kafka-listen"),
-        port("http port", options.http_listen, "--http-listen"),
-    ];
-    checks.extend(data_dir(&options.data));
+    let folder = options.folder.clone().or_else(|| Path::new("weft.yaml").exists().then(|| ".".into()));
+    // Where weft.yaml is not there or wrong, the check of the mesh says so; the others go by the defaults.
+    let node = folder.as_ref().and_then(|folder| load::node(&Files::read_folder(folder).ok()?).ok());
+    let listeners = node.map_or_else(Listeners::default, |node| node.listeners);
+    let kafka = options.kafka_listen.map_or(listeners.kafka, |addr| addr.to_string());
+    let http = options.http_listen.clone().unwrap_or(listeners.http);
+    let data =
+        options.data.clone().unwrap_or_else(|| folder.as_deref().unwrap_or_else(|| Path::new(".")).join(".weft"));
+    let mut checks = vec![port("kafka port", &kafka, "kafka"), port("http port", &http, "http")];
+    checks.extend(data_dir(&data));
+    checks.extend(log_dir(&data.join("log")));
     checks.push(open_files());
     checks.push(memory());
     checks.push(clock(SystemTime::now()));
-    checks.push(mesh(options.folder.as_deref()));
+    checks.push(mesh(folder.as_deref()));
     checks
 }
 
@@ -104,19 +113,37 @@ pub(crate) fn render(checks: &[Check], colour: bool) -> String {
     out
 }
 
-fn port(name: &'static str, addr: SocketAddr, option: &str) -> Check {
+/// `key` is that of `listeners` in weft.yaml, and of the flag `--<key>-listen`.
+fn port(name: &'static str, addr: &str, key: &str) -> Check {
+    let another = format!("choose another with `listeners.{key}` in weft.yaml or --{key}-listen");
+    let beyond = || addr.to_socket_addrs().ok()?.find(|addr| !addr.ip().is_loopback());
+    if let Some(beyond) = beyond() {
+        let found = format!("{beyond} is beyond loopback, where nobody can log in yet");
+        return Check::bad(name, found, "listen on 127.0.0.1");
+    }
     match TcpListener::bind(addr) {
         Ok(_) => Check::good(name, format!("{addr} is free")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let try_ = format!(
-                "stop what listens there (`ss -ltnp` names it), or choose another with {option}; port 0 takes any"
-            );
+            let try_ = format!("stop what listens there (`ss -ltnp` names it), or {another}; port 0 takes any");
             Check::bad(name, format!("{addr} is taken"), &try_)
         }
-        Err(error) => {
-            Check::bad(name, format!("cannot listen on {addr}: {error}"), &format!("choose another with {option}"))
-        }
+        Err(error) => Check::bad(name, format!("cannot listen on {addr}: {error}"), &another),
     }
+}
+
+/// Whether the log could open its directory: nobody holds it, and this version knows its format. Nothing is changed.
+fn log_dir(dir: &Path) -> Option<Check> {
+    const NAME: &str = "log";
+    if !dir.exists() {
+        return None;
+    }
+    Some(match Log::inspect(&Env::real(), dir) {
+        Ok(()) => Check::good(NAME, format!("{} is free, of a format that this version reads", dir.display())),
+        Err(error) => {
+            let found = error.diagnostic();
+            Check::bad(NAME, found.because, &found.try_)
+        }
+    })
 }
 
 /// Writable, by writing; room; and how long the disk takes to promise.
@@ -263,7 +290,6 @@ fn mesh(folder: Option<&Path>) -> Check {
     const NAME: &str = "mesh";
     let folder = match folder {
         Some(folder) => folder,
-        None if Path::new("weft.yaml").exists() => Path::new("."),
         None => return Check::note(NAME, "no folder given, and no weft.yaml here".to_owned(), "weft doctor FOLDER"),
     };
     match Files::read_folder(folder).and_then(|files| load::load(&files, &LoadOptions::default())) {
@@ -284,13 +310,36 @@ mod tests {
     fn a_taken_port_is_bad_and_a_free_one_good() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = taken.local_addr().unwrap();
-        let check = port("kafka port", addr, "--kafka-listen");
+        let addr = addr.to_string();
+        let check = port("kafka port", &addr, "kafka");
         assert_eq!((check.outcome, check.found), (Outcome::Bad, format!("{addr} is taken")));
-        assert!(check.try_.contains("--kafka-listen"));
+        assert!(check.try_.contains("--kafka-listen") && check.try_.contains("listeners.kafka"));
         drop(taken);
-        assert_eq!(port("kafka port", addr, "--kafka-listen").outcome, Outcome::Good);
-        let elsewhere = port("http port", "192.0.2.1:80".parse().unwrap(), "--http-listen");
-        assert_eq!(elsewhere.outcome, Outcome::Bad);
+        assert_eq!(port("kafka port", &addr, "kafka").outcome, Outcome::Good);
+        for addr in ["192.0.2.1:80", "0.0.0.0:0", "no address"] {
+            assert_eq!(port("http port", addr, "http").outcome, Outcome::Bad, "{addr}");
+        }
+    }
+
+    #[test]
+    fn listeners_and_data_are_those_of_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = taken.local_addr().unwrap();
+        fs::write(
+            dir.path().join("weft.yaml"),
+            format!("mesh: m\nlisteners: {{ kafka: \"127.0.0.1:0\", http: \"{addr}\" }}\n"),
+        )
+        .unwrap();
+        let options =
+            DoctorOptions { folder: Some(dir.path().to_path_buf()), data: None, kafka_listen: None, http_listen: None };
+        let found =
+            |options: &DoctorOptions, name: &str| run(options).into_iter().find(|check| check.name == name).unwrap();
+        assert_eq!(found(&options, "kafka port").found, "127.0.0.1:0 is free");
+        assert_eq!(found(&options, "http port").found, format!("{addr} is taken"));
+        assert!(found(&options, "data").found.starts_with(&dir.path().join(".weft").display().to_string()));
+        let flag = DoctorOptions { http_listen: Some("127.0.0.1:0".to_owned()), ..options };
+        assert_eq!(found(&flag, "http port").found, "127.0.0.1:0 is free");
     }
 
     #[test]

@@ -19,8 +19,53 @@ use crate::status::source_state;
 /// Rows for the doors.
 pub(crate) struct Rows(pub(crate) Views);
 
-fn boxed(error: QueryError) -> ViewError {
-    Box::new(error.diagnostic())
+/// Which door a question came through: its limits have keys of their own.
+#[derive(Clone, Copy)]
+enum Door {
+    Pull,
+    Sql,
+    Stream,
+}
+
+fn of_stream(error: QueryError) -> ViewError {
+    worded(error, Door::Stream, usize::MAX)
+}
+
+/// As the views word it, with the key of the bound that was met and what raises it.
+fn worded(error: QueryError, door: Door, sql_bytes_max: usize) -> ViewError {
+    let group = match door {
+        Door::Pull => "http.pull",
+        Door::Sql => "http.sql",
+        Door::Stream => "views",
+    };
+    let key = match &error {
+        QueryError::TooManyRows { .. } => Some(format!("{group}.rows_max")),
+        // The text of a query and its answer are bounded by two keys.
+        QueryError::TooManyBytes { bytes_max } if matches!(door, Door::Sql) && *bytes_max != sql_bytes_max => {
+            Some("views.sql_text_bytes".to_owned())
+        }
+        QueryError::TooManyBytes { .. } => Some(format!("{group}.bytes_max")),
+        QueryError::TooSlow { .. } => Some(format!("{group}.time_ms_max")),
+        QueryError::OutOfMemory { .. } => Some("views.sql_memory_bytes".to_owned()),
+        QueryError::SlowReader { .. } => Some("views.stream_stall_ms".to_owned()),
+        QueryError::Busy { what: "sql_queries", .. } => Some("http.sqls_max".to_owned()),
+        QueryError::Busy { what: "streams", .. } => Some("http.streams_max".to_owned()),
+        QueryError::Busy { what, .. } => Some(format!("views.{what}")),
+        QueryError::UnknownPort { .. }
+        | QueryError::BadBound { .. }
+        | QueryError::BadPageToken { .. }
+        | QueryError::BadResumeToken { .. }
+        | QueryError::NotAQuery { .. }
+        | QueryError::BadSql { .. }
+        | QueryError::Unavailable { .. }
+        | QueryError::Index { .. } => None,
+    };
+    let mut diagnostic = error.diagnostic();
+    if let Some(key) = key {
+        diagnostic.because = format!("{}; that is the limit `{key}`", diagnostic.because);
+        diagnostic.try_ = format!("{}; or raise `{key}` in weft.yaml and restart the node", diagnostic.try_);
+    }
+    Box::new(diagnostic)
 }
 
 impl weft_gateway::Views for Rows {
@@ -31,7 +76,12 @@ impl weft_gateway::Views for Rows {
         query: PullQuery,
         limits: QueryLimits,
     ) -> BoxFuture<'a, Result<Answer, ViewError>> {
-        Box::pin(async move { self.0.pull(principal, port, query, limits).await.map_err(boxed) })
+        Box::pin(async move {
+            self.0
+                .pull(principal, port, query, limits)
+                .await
+                .map_err(|error| worded(error, Door::Pull, limits.bytes_max))
+        })
     }
 
     fn sql<'a>(
@@ -40,7 +90,9 @@ impl weft_gateway::Views for Rows {
         sql: &'a str,
         limits: QueryLimits,
     ) -> BoxFuture<'a, Result<Answer, ViewError>> {
-        Box::pin(async move { self.0.sql(principal, sql, limits).await.map_err(boxed) })
+        Box::pin(async move {
+            self.0.sql(principal, sql, limits).await.map_err(|error| worded(error, Door::Sql, limits.bytes_max))
+        })
     }
 
     fn stream<'a>(
@@ -50,8 +102,8 @@ impl weft_gateway::Views for Rows {
         resume: Option<String>,
     ) -> BoxFuture<'a, Result<EventStream, ViewError>> {
         Box::pin(async move {
-            let events = self.0.stream(principal, port, resume).await.map_err(boxed)?;
-            Ok(events.map(|event| event.map_err(boxed)).boxed())
+            let events = self.0.stream(principal, port, resume).await.map_err(of_stream)?;
+            Ok(events.map(|event| event.map_err(of_stream)).boxed())
         })
     }
 }
@@ -119,5 +171,38 @@ impl CatalogView for Facts {
             },
         };
         vec![mesh, engine]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bound_is_named_by_its_key_in_weft_yaml() {
+        use QueryError::{Busy, OutOfMemory, SlowReader, TooManyBytes, TooManyRows, TooSlow};
+        let bytes_max = 16;
+        for (error, door, key) in [
+            (TooManyRows { rows_max: 5 }, Door::Sql, "http.sql.rows_max"),
+            (TooManyRows { rows_max: 5 }, Door::Pull, "http.pull.rows_max"),
+            (TooManyBytes { bytes_max }, Door::Sql, "http.sql.bytes_max"),
+            (TooManyBytes { bytes_max: 7 }, Door::Sql, "views.sql_text_bytes"),
+            (TooManyBytes { bytes_max }, Door::Pull, "http.pull.bytes_max"),
+            (TooSlow { time_ms_max: 9 }, Door::Sql, "http.sql.time_ms_max"),
+            (TooSlow { time_ms_max: 9 }, Door::Pull, "http.pull.time_ms_max"),
+            (OutOfMemory { memory_bytes: 9 }, Door::Sql, "views.sql_memory_bytes"),
+            (SlowReader { wait_ms: 9 }, Door::Stream, "views.stream_stall_ms"),
+            (Busy { what: "sql_queries", bound: 4 }, Door::Sql, "http.sqls_max"),
+            (Busy { what: "streams", bound: 4 }, Door::Stream, "http.streams_max"),
+            (Busy { what: "readers", bound: 4 }, Door::Pull, "views.readers"),
+        ] {
+            assert!(weft_model::settings::key(key).is_some(), "{key}");
+            let said = worded(error.clone(), door, bytes_max);
+            assert!(said.because.starts_with(&error.to_string()), "{said}");
+            assert!(said.because.ends_with(&format!("that is the limit `{key}`")), "{said}");
+            assert!(said.try_.contains(&format!("raise `{key}` in weft.yaml")), "{said}");
+        }
+        let other = worded(QueryError::NotAQuery { because: "x".to_owned() }, Door::Sql, bytes_max);
+        assert!(!other.because.contains("limit"), "{other}");
     }
 }

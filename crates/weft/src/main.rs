@@ -15,6 +15,7 @@ mod console;
 mod control;
 mod doctor;
 mod doors;
+mod edits;
 mod explain;
 mod folder;
 mod log_cmd;
@@ -22,6 +23,7 @@ mod metrics;
 mod node;
 mod product_cmd;
 mod report;
+mod settings;
 mod shutdown;
 mod source_cmd;
 mod status;
@@ -31,17 +33,18 @@ mod watcher;
 
 use std::future::Future;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{Cli, Command, Fsync, MeshArgs, PlanArgs, ProductCommand, SourceCommand, UpArgs};
+use cli::{Cli, Command, MeshArgs, PlanArgs, ProductCommand, SourceCommand, UpArgs};
 use weft_catalog::{Connection, Controller, Desired, PlanOptions};
-use weft_log::FsyncMode;
 use weft_model::kind::{Diagnostic, Diagnostics, Kind};
 use weft_model::load::{self, LoadOptions};
 use weft_model::mesh::Mesh;
 use weft_model::name::MeshId;
+use weft_model::settings::Fsync;
+
+use crate::status::plural;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -58,15 +61,17 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, Diagnostics> {
     match command {
         Command::Up(args) => done(block_on(up::run(up_options(args)))),
-        Command::Log(args) => done(block_on(log_cmd::run(args.data, args.listen, fsync_mode(args.fsync.mode)))),
+        Command::Log(args) => {
+            done(block_on(log_cmd::run(args.data, args.listen, args.fsync.mode.unwrap_or(Fsync::Always))))
+        }
         Command::Validate(args) => {
             let folder = folder::Folder::read(&args.folder, &args.load_options(), &Desired::default())?;
             println!(
-                "mesh \"{}\" is valid: {} domains, {} products, {} transforms",
+                "mesh \"{}\" is valid: {}, {}, {}",
                 folder.mesh.id,
-                folder.mesh.domains.len(),
-                folder.mesh.products.len(),
-                folder.programs.len()
+                plural(folder.mesh.domains.len(), "domain"),
+                plural(folder.mesh.products.len(), "product"),
+                plural(folder.programs.len(), "transform")
             );
             Ok(ExitCode::SUCCESS)
         }
@@ -96,11 +101,9 @@ fn run(command: Command) -> Result<ExitCode, Diagnostics> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor(args) => {
-            let folder = args.folder.or_else(|| Path::new("weft.yaml").exists().then(|| ".".into()));
-            let beside = folder.clone().unwrap_or_else(|| ".".into());
             let checks = doctor::run(&doctor::DoctorOptions {
-                folder,
-                data: args.data.unwrap_or_else(|| beside.join(".weft")),
+                folder: args.folder,
+                data: args.data,
                 kafka_listen: args.kafka_listen,
                 http_listen: args.http_listen,
             });
@@ -125,16 +128,8 @@ fn up_options(args: UpArgs) -> up::UpOptions {
         kafka_listen: args.kafka_listen,
         http_listen: args.http_listen,
         data: args.data,
-        fsync: fsync_mode(args.fsync.mode),
+        fsync: args.fsync.mode,
         replay: args.speed,
-    }
-}
-
-fn fsync_mode(mode: Fsync) -> FsyncMode {
-    match mode {
-        Fsync::Always => FsyncMode::Always,
-        Fsync::Interval(every) => FsyncMode::Interval(every),
-        Fsync::Os => FsyncMode::Os,
     }
 }
 

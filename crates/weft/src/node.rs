@@ -14,18 +14,20 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use weft_catalog::Desired;
-use weft_connect::{CsvSource, ReplayClock, SourceLimits, SourceOptions};
+use weft_connect::{CsvSource, ReplayClock, SourceOptions};
 use weft_model::kind::{Diagnostic, Diagnostics, Kind};
 use weft_model::load;
 use weft_model::mesh::{Mesh, Replay};
 use weft_model::name::{MeshId, PortId, ProductId};
 use weft_model::product::{Behaviour, Product};
+use weft_model::settings::Settings;
 use weft_stream::config::{EngineOptions, KafkaOptions, ViewsOptions};
 use weft_stream::ir::Program;
 use weft_stream::runtime::Engine;
 use weft_stream::views::Views;
 
 use crate::doors::Running;
+use crate::settings;
 use crate::status::product_state;
 
 /// What a node is started with.
@@ -41,6 +43,8 @@ pub(crate) struct NodeOptions {
     pub(crate) data_dir: PathBuf,
     /// Replay speed in place of the descriptor's.
     pub(crate) replay: Option<Replay>,
+    /// What `weft.yaml` says about this node.
+    pub(crate) settings: Settings,
 }
 
 /// A node that runs.
@@ -64,10 +68,11 @@ impl Node {
     /// Opens caches and clients. Nothing runs before the first revision.
     pub(crate) fn start(options: NodeOptions) -> Result<Self, Diagnostics> {
         let kafka = KafkaOptions::new(options.bootstrap.clone());
+        let views = ViewsOptions::new(kafka.clone(), options.mesh.clone(), options.data_dir.join("views"));
         let views =
-            Views::start(ViewsOptions::new(kafka.clone(), options.mesh.clone(), options.data_dir.join("views")))
-                .map_err(|error| cannot_start("views", &error))?;
-        let engine = Engine::start(EngineOptions::new(kafka, options.mesh.clone(), options.data_dir.join("state")))
+            Views::start(settings::views(&options.settings, views)).map_err(|error| cannot_start("views", &error))?;
+        let engine = EngineOptions::new(kafka, options.mesh.clone(), options.data_dir.join("state"));
+        let engine = Engine::start(settings::engine(&options.settings, engine))
             .map_err(|error| cannot_start("engine", &error))?;
         Ok(Self { options, engine: Arc::new(engine), views, running: Arc::default(), deployed: Mutex::default() })
     }
@@ -90,16 +95,16 @@ impl Node {
         }
         let mesh = Arc::new(mesh);
         let generations = generations(&mesh, desired);
-        {
-            let mut running = self.running.write();
-            running.mesh = Some(Arc::clone(&mesh));
-            running.generations.clone_from(&generations);
-        }
         self.retire(&mesh).await;
-        // Sources and transforms start at once; views resolve their topics meanwhile.
         self.transforms(&mesh, desired).await?;
         self.sources(&mesh).await?;
-        self.views.set_ports(mesh, generations).await.map_err(|error| Diagnostics(vec![error.diagnostic()]))
+        let set = self.views.set_ports(Arc::clone(&mesh), generations.clone()).await;
+        set.map_err(|error| Diagnostics(vec![error.diagnostic()]))?;
+        // Last, so that the doors let nobody ask for a port that the views do not know yet.
+        let mut running = self.running.write();
+        running.mesh = Some(mesh);
+        running.generations = generations;
+        Ok(())
     }
 
     /// Starting and stopping products waits for their last commits, which must not hold up this thread.
@@ -150,7 +155,7 @@ impl Node {
                 root: self.options.root.clone(),
                 data_dir: self.options.data_dir.join("sources"),
                 clock: Arc::clone(&clock),
-                limits: SourceLimits::default(),
+                limits: settings::sources(&self.options.settings),
             })
             .map_err(|error| Diagnostics(vec![error.diagnostic(&product.id)]))?;
             self.running.write().sources.insert(product.id.clone(), handle);

@@ -9,6 +9,8 @@ use weft_model::name::ProductId;
 use weft_model::product::{Behaviour, OutputPort, PortKind, PortRole, Product};
 use weft_model::schema::ColumnType;
 
+use crate::status::plural;
+
 /// A line per product.
 pub(crate) fn list(mesh: &Mesh) -> String {
     let mut rows = vec![["PRODUCT", "STATUS", "OWNER", "MADE BY", "PORTS"].map(str::to_owned)];
@@ -70,7 +72,8 @@ fn port_lines(port: &OutputPort, generation: u32) -> String {
     };
     say(format!("  port {} v{} · {kind} · generation {generation}", port.id.port, port.id.major));
     let adopted = if port.adopted { ", adopted" } else { "" };
-    say(format!("    topic       {} ({} partitions{adopted})", port.topic, port.partitions));
+    let partitions = plural(port.partitions as usize, "partition");
+    say(format!("    topic       {} ({partitions}{adopted})", port.topic));
     let product = &port.id.product;
     say(format!(
         "    http        /v1/products/{}/{}/ports/{}/v{}",

@@ -48,9 +48,14 @@ pub(crate) fn group(number: u64) -> String {
     out
 }
 
+/// `1 topic`, `2 topics`.
+pub(crate) fn plural(count: usize, noun: &str) -> String {
+    format!("{} {noun}{}", group(count as u64), if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::group;
+    use super::{group, plural};
 
     #[test]
     fn groups_of_three() {
@@ -58,5 +63,10 @@ mod tests {
         {
             assert_eq!(group(number), text);
         }
+    }
+
+    #[test]
+    fn one_has_no_s() {
+        assert_eq!([0, 1, 2].map(|count| plural(count, "topic")), ["0 topics", "1 topic", "2 topics"]);
     }
 }

@@ -15,17 +15,20 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use weft_catalog::{Connection, Controller, Desired, PlanOptions, watch};
 use weft_gateway::Gateway;
-use weft_log::{FsyncMode, Log, LogHandle};
+use weft_log::{Log, LogHandle};
 use weft_model::kind::{Diagnostic, Diagnostics};
-use weft_model::load::LoadOptions;
+use weft_model::load::{self, Files, LoadOptions};
 use weft_model::mesh::Replay;
+use weft_model::settings::{Fsync, NodeSettings, Settings};
 use weft_wire::env::Env;
 
 use crate::console::Console;
 use crate::control::{self, Planned, apply, plan_on};
 use crate::doors::{Facts, Rows};
+use crate::edits::{Edits, Word};
 use crate::node::{Node, NodeOptions};
 use crate::report;
+use crate::settings::{self, AtStart};
 use crate::shutdown::Shutdown;
 use crate::watcher::Watcher;
 
@@ -40,8 +43,8 @@ pub(crate) struct UpOptions {
     pub(crate) http_listen: Option<String>,
     /// Where data lies; default `.weft` beside `weft.yaml`.
     pub(crate) data: Option<PathBuf>,
-    /// Durability of the log.
-    pub(crate) fsync: FsyncMode,
+    /// Durability of the log, in place of `weft.yaml`.
+    pub(crate) fsync: Option<Fsync>,
     /// Replay speed, in place of `weft.yaml`.
     pub(crate) replay: Option<Replay>,
     /// Overrides of the descriptors.
@@ -58,6 +61,8 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     let mut watcher = Watcher::start(&folder)?;
     // Everything that the descriptors can have wrong is said before anything is opened.
     let declared = crate::folder::Folder::read(&folder, &options.load, &Desired::default())?;
+    let NodeSettings { settings, .. } = load::node(&declared.files)?;
+    let mut edits = edits(&folder, &declared.files, &options)?;
     let kafka_listen = match options.kafka_listen {
         Some(listen) => listen,
         None => listen_addr(&declared.mesh.listeners.kafka)?,
@@ -65,7 +70,7 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     let http_listen = options.http_listen.clone().unwrap_or_else(|| declared.mesh.listeners.http.clone());
     let listener = Gateway::bind(&http_listen).await.map_err(|error| Diagnostics::from(*error))?;
     let http_addr = listener.local_addr().map_err(|error| no_address(&error))?;
-    let log = start_log(&data, kafka_listen, options.fsync).await?;
+    let log = start_log(&data, kafka_listen, options.fsync, &settings).await?;
     let kafka_addr = log.listen_addr();
 
     let shutdown = Shutdown::listen()?;
@@ -81,8 +86,9 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
         root: folder.clone(),
         data_dir: data.clone(),
         replay: options.replay,
+        settings: settings.clone(),
     })?);
-    let doors = serve(&node, listener)?;
+    let doors = serve(&node, listener, &settings)?;
     let mut desired = first_apply(&connection, &folder, &options.load, &mut controller, &mesh, &console).await?;
     node.run_revision(&desired).await?;
 
@@ -105,12 +111,7 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
                 None => revisions = watch(&connection, &mesh),
             },
             () = watcher.changed() => {
-                let planned = plan_on(&connection, &folder, &options.load, &PlanOptions::default(), desired.clone()).await;
-                match applied(&mut controller, planned).await {
-                    Ok(Some((planned, revision))) => console.applied(&planned.plan, revision),
-                    Ok(None) => {}
-                    Err(findings) => console.refused(&findings, desired.revision),
-                }
+                edited(&connection, &options.load, &mut controller, &desired, &mut edits, &console).await;
             }
             _ = tick.tick() => {
                 node.refresh();
@@ -127,6 +128,49 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     }
     console.say("stopped");
     Ok(())
+}
+
+/// The folder changed: applies it, or says why not.
+async fn edited(
+    connection: &Connection,
+    load: &LoadOptions,
+    controller: &mut Controller,
+    desired: &Desired,
+    edits: &mut Edits,
+    console: &Console,
+) {
+    let files = match edits.read() {
+        Ok(files) => files,
+        Err(findings) => {
+            return console.refused(&findings, desired.revision, &edits.refused(Files::default(), &findings));
+        }
+    };
+    let planned = plan_on(connection, files.clone(), load, &PlanOptions::default(), desired.clone()).await;
+    match applied(controller, planned).await {
+        Ok(planned) => {
+            edits.accepted();
+            if let Some((planned, revision)) = planned {
+                console.applied(&planned.plan, revision);
+            }
+            if let Some(line) = edits.waiting_for_restart(&files) {
+                console.say(&line);
+            }
+        }
+        Err(findings) => console.refused(&findings, desired.revision, &edits.refused(files, &findings)),
+    }
+}
+
+/// What the node took from the folder, and which keys the command line decides instead.
+fn edits(folder: &Path, files: &Files, options: &UpOptions) -> Result<Edits, Diagnostics> {
+    let flags = [
+        ("listeners.kafka", options.kafka_listen.is_some()),
+        ("listeners.http", options.http_listen.is_some()),
+        ("replay.speed", options.replay.is_some()),
+        ("log.fsync", options.fsync.is_some()),
+    ];
+    let overridden: Vec<&'static str> = flags.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect();
+    let at_start = AtStart::of(&load::node(files)?, &overridden);
+    Ok(Edits::new(folder.to_path_buf(), at_start, overridden))
 }
 
 /// Applies what was planned, if there is something to apply.
@@ -157,7 +201,8 @@ async fn first_apply(
     let read = || async { Desired::read(connection, mesh).await.map_err(|error| error.diagnostics(mesh)) };
     let desired = read().await?;
     let revision = desired.revision;
-    let planned = plan_on(connection, folder, load, &PlanOptions::default(), desired.clone()).await;
+    let files = Files::read_folder(folder)?;
+    let planned = plan_on(connection, files, load, &PlanOptions::default(), desired.clone()).await;
     match applied(controller, planned).await {
         Ok(Some((planned, revision))) => {
             console.applied(&planned.plan, revision);
@@ -165,7 +210,7 @@ async fn first_apply(
         }
         Ok(None) => Ok(desired),
         Err(findings) if revision > 0 => {
-            console.refused(&findings, revision);
+            console.refused(&findings, revision, &Word::Findings);
             Ok(desired)
         }
         Err(findings) => Err(findings),
@@ -186,7 +231,7 @@ impl Doors {
     }
 }
 
-fn serve(node: &Arc<Node>, listener: tokio::net::TcpListener) -> Result<Doors, Diagnostics> {
+fn serve(node: &Arc<Node>, listener: tokio::net::TcpListener, settings: &Settings) -> Result<Doors, Diagnostics> {
     let cancel = CancellationToken::new();
     let views = Arc::new(Rows(node.views()));
     let facts = Arc::new(Facts(node.running()));
@@ -194,7 +239,7 @@ fn serve(node: &Arc<Node>, listener: tokio::net::TcpListener) -> Result<Doors, D
         let node = Arc::clone(node);
         Arc::new(move |out: &mut String| crate::metrics::write(&node, out))
     };
-    let gateway = Gateway::new(weft_gateway::Options::default(), views, facts)?.append_metrics(metrics);
+    let gateway = Gateway::new(settings::http(settings), views, facts)?.append_metrics(metrics);
     let token = cancel.clone();
     let task = tokio::spawn(async move {
         if let Err(error) = gateway.serve(listener, token).await {
@@ -204,10 +249,17 @@ fn serve(node: &Arc<Node>, listener: tokio::net::TcpListener) -> Result<Doors, D
     Ok(Doors { cancel, task })
 }
 
-async fn start_log(data: &Path, listen: SocketAddr, fsync: FsyncMode) -> Result<LogHandle, Diagnostics> {
-    let mut options = weft_log::Options::new(data.join("log"));
+async fn start_log(
+    data: &Path,
+    listen: SocketAddr,
+    fsync: Option<Fsync>,
+    settings: &Settings,
+) -> Result<LogHandle, Diagnostics> {
+    let mut options = settings::log(settings, weft_log::Options::new(data.join("log")));
     options.listen = listen;
-    options.fsync = fsync;
+    if let Some(fsync) = fsync {
+        options.fsync = settings::fsync_mode(fsync);
+    }
     Log::start(options, Env::real()).await.map_err(|error| Diagnostics::from(error.diagnostic()))
 }
 

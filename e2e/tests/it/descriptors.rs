@@ -85,6 +85,60 @@ fn mixed_types_are_refused() -> Result<()> {
     refused(edit, &["transform.sql"])
 }
 
+const DEPARTURES: &str = "domains/insights/departures/product.odps.yaml";
+const DEPARTURES_SQL: &str = "domains/insights/departures/transform.sql";
+
+#[test]
+fn a_cycle_between_products_is_shown_as_a_round() -> Result<()> {
+    let edit = |mesh: &Mesh| {
+        mesh.edit(DEPARTURES, |text| {
+            text.replace("weft://flight-ops/flights/flights/v1", "weft://insights/late-arrivals/alerts/v1")
+        })?;
+        mesh.edit("domains/insights/late-arrivals/product.odps.yaml", |text| {
+            text.replace("weft://flight-ops/flights/flights/v1", "weft://insights/departures/departures/v1")
+        })
+    };
+    let round = "insights.departures reads insights.late-arrivals reads insights.departures";
+    refused(edit, &[DEPARTURES, round, "MODEL-032"])
+}
+
+#[test]
+fn two_products_on_one_topic_are_both_named() -> Result<()> {
+    let edit = |mesh: &Mesh| {
+        mesh.edit(DEPARTURES, |text| {
+            let port = "    contractId: insights.departures.departures\n";
+            let adopted = "    customProperties:\n      - { property: topic, value: insights.late-arrivals.alerts.v1 }\n      \
+                           - { property: partitions, value: 1 }\n";
+            text.replacen(port, &format!("{port}{adopted}"), 1)
+        })
+    };
+    refused(edit, &["insights.departures.departures", "insights.late-arrivals.alerts", "MODEL-033"])
+}
+
+#[test]
+fn an_input_that_expects_another_contract_than_it_reads() -> Result<()> {
+    let edit = |mesh: &Mesh| {
+        mesh.edit(DEPARTURES, |text| {
+            text.replacen("version: 1.0.0\n    contractId: flight-ops", "version: 1.2.0\n    contractId: flight-ops", 1)
+                .replace("- { id: flight-ops.flights.flights,", "- { id: flight-ops.planes.planes,")
+        })
+    };
+    refused(edit, &["MODEL-015", "1.2.0", "MODEL-045", "flight-ops.planes.planes"])
+}
+
+#[test]
+fn an_aggregate_without_a_window_is_refused() -> Result<()> {
+    let sql = "INSERT INTO departures SELECT carrier, COUNT(*) AS n FROM flights GROUP BY carrier EMIT CHANGES;\n";
+    refused(|mesh| mesh.edit(DEPARTURES_SQL, |_| sql.to_owned()), &["transform.sql", "SQL-006", "TUMBLE"])
+}
+
+#[test]
+fn settings_of_the_node_are_checked_like_the_rest() -> Result<()> {
+    let edit =
+        |mesh: &Mesh| mesh.edit("weft.yaml", |text| format!("{text}\nhttp:\n  origin: [\"*\"]\n  sqls_max: many\n"));
+    refused(edit, &["weft.yaml", "did you mean \"origins\"?", "MODEL-005", "sqls_max", "MODEL-006"])
+}
+
 /// datacontract-cli, which nobody here wrote, accepts every contract of the example.
 #[test]
 fn datacontract_cli_accepts_every_contract() -> Result<()> {

@@ -8,5 +8,7 @@ mod descriptors;
 mod equality;
 mod garbage;
 mod running;
+mod settings;
+mod streams;
 mod surroundings;
 mod tools;

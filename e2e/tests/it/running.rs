@@ -61,6 +61,36 @@ fn an_unsafe_edit_is_refused_and_the_old_version_runs_on() -> Result<()> {
     Ok(())
 }
 
+/// An editor that empties the file and then writes it, in two steps and a pause, is one edit; and a refusal is told once.
+#[test]
+fn an_edit_in_two_steps_is_refused_once() -> Result<()> {
+    let mut mesh = Mesh::up(Options { speed: Some(200_000), ..Options::default() })?;
+    said(&mut mesh, "applied revision 1")?;
+    let path = mesh.path(DELAYS_SQL);
+    let wrong = fs::read_to_string(&path)?.replacen("SELECT", "SELEC", 1);
+    let in_two_steps = |text: &str| -> Result<()> {
+        fs::write(&path, "")?;
+        std::thread::sleep(Duration::from_millis(400));
+        Ok(fs::write(&path, text)?)
+    };
+    in_two_steps(&wrong)?;
+    said(&mut mesh, "not applied; revision 1 runs on")?;
+    // Saved again, as it was.
+    in_two_steps(&wrong)?;
+    std::thread::sleep(Duration::from_secs(3));
+    let count = |mesh: &mut Mesh| -> Result<(usize, usize)> {
+        let process = mesh.process()?;
+        Ok((process.stdout().matches("not applied").count(), process.stderr().matches("code     ").count()))
+    };
+    let told = count(&mut mesh)?;
+    ensure!(told == (1, 1), "{told:?}: {}{}", mesh.process()?.stdout(), mesh.process()?.stderr());
+    // Another text with the same mistake: a line, without the whole message again.
+    fs::write(&path, format!("{wrong}\n-- the same mistake\n"))?;
+    said(&mut mesh, "still not applied, for the same reason; revision 1 runs on")?;
+    ensure!(count(&mut mesh)?.1 == 1, "{}", mesh.process()?.stderr());
+    Ok(())
+}
+
 /// A domain comes while the mesh runs; its orders are written by a Python service to a topic older than the mesh.
 #[test]
 fn an_adopted_topic_of_a_python_service_becomes_a_product() -> Result<()> {

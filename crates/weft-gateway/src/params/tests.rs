@@ -159,7 +159,7 @@ fn what_is_not_understood_is_refused_with_a_way_out() {
         (Upsert, "origin=%zz", "a % is not followed by two hexadecimal digits"),
         (Upsert, "origin=%ff", "it is not UTF-8"),
         (Upsert, "limit=0", "it is 0"),
-        (Upsert, "limit=10001", "`pull.rows_max` is 10000"),
+        (Upsert, "limit=10001", "`http.pull.rows_max` is 10000"),
         (Upsert, "limit=-1", "is not a number of rows"),
         (Upsert, "limit=99999999999999999999999", "is not a number of rows"),
         (Upsert, "limit=1&limit=1", "it is there twice"),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::client::get;
+use crate::client::{get, sql};
 use crate::fakes::node;
 
 #[tokio::test]
@@ -66,6 +66,7 @@ async fn before_the_mesh_is_read_everything_says_wait() {
     {
         get(node.addr, path).await.problem(503, "HTTP-017");
     }
+    sql(node.addr, r#"{"sql":"SELECT 1"}"#).await.problem(503, "HTTP-017");
     assert_eq!(get(node.addr, "/healthz").await.status, 200);
 }
 

@@ -35,7 +35,7 @@ async fn size_of_the_target_and_of_the_head() {
     let path = |bytes: usize| format!("/v1/products?{}", "x".repeat(bytes - "/v1/products?".len()));
     assert_eq!(get(node.addr, &path(100)).await.status, 200);
     let problem = get(node.addr, &path(101)).await.problem(414, "HTTP-014");
-    assert!(problem["because"].as_str().unwrap().contains("101 bytes; `uri_bytes_max` is 100"), "{problem}");
+    assert!(problem["because"].as_str().unwrap().contains("101 bytes; `http.uri_bytes_max` is 100"), "{problem}");
     let long = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "x".repeat(20_000));
     let mut connection = Connection::open(node.addr).await;
     connection.write(long.as_bytes()).await;
@@ -84,10 +84,10 @@ async fn time_of_a_query_and_its_work_is_dropped() {
     let limits = QueryLimits { rows_max: 1000, bytes_max: 1000, time_ms_max: 50 };
     let node = node_with(Options { pull: limits, sql: limits, ..Options::default() }).await;
     let problem = get(node.addr, SILENT).await.problem(422, "HTTP-015");
-    assert!(problem["because"].as_str().unwrap().contains("50 ms, the limit `pull.time_ms_max`"), "{problem}");
+    assert!(problem["because"].as_str().unwrap().contains("50 ms, the limit `http.pull.time_ms_max`"), "{problem}");
     assert_eq!(node.views.dropped.load(Ordering::SeqCst), 1);
     let problem = sql(node.addr, r#"{"sql":"forever"}"#).await.problem(422, "HTTP-015");
-    assert!(problem["because"].as_str().unwrap().contains("`sql.time_ms_max`"), "{problem}");
+    assert!(problem["because"].as_str().unwrap().contains("`http.sql.time_ms_max`"), "{problem}");
     assert_eq!(node.views.dropped.load(Ordering::SeqCst), 2);
 }
 
@@ -115,9 +115,9 @@ async fn queries_at_once() {
     assert_eq!(held[2].head().await.status, 200);
     held[2].until("retry").await;
     let problem = get(node.addr, SILENT).await.problem(429, "HTTP-016");
-    assert_eq!(problem["because"], "2 are at work, the limit `pulls_max`");
+    assert_eq!(problem["because"], "2 are at work, the limit `http.pulls_max`");
     let problem = get(node.addr, &format!("{SILENT}/stream")).await.problem(429, "HTTP-016");
-    assert_eq!(problem["because"], "1 are at work, the limit `streams_max`");
+    assert_eq!(problem["because"], "1 are at work, the limit `http.streams_max`");
     // Another kind has its own turns.
     assert_eq!(sql(node.addr, r#"{"sql":"SELECT 1"}"#).await.status, 200);
     let addr = node.addr;

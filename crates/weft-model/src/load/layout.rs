@@ -78,14 +78,7 @@ pub(crate) fn read(files: &Files, findings: &mut Findings) -> Layout {
         }
     }
     if layout.mesh.is_none() && !files.0.contains_key("weft.yaml") {
-        findings.push(Diagnostic {
-            kind: Kind::NotFound,
-            code: "MODEL-001",
-            what: "the mesh has no weft.yaml".to_owned(),
-            because: "it gives the mesh its id".to_owned(),
-            try_: "add a weft.yaml with `mesh: my-mesh`".to_owned(),
-            place: None,
-        });
+        findings.push(no_weft_yaml());
     }
     for (id, product) in &layout.products {
         if !layout.domains.contains_key(&id.domain) && !broken_domains.contains(&id.domain) {
@@ -204,6 +197,17 @@ fn name<T: std::str::FromStr<Err = crate::name::BadName>>(
 }
 
 /// Parses a YAML file; `None` after reporting why it cannot be.
+pub(crate) fn no_weft_yaml() -> Diagnostic {
+    Diagnostic {
+        kind: Kind::NotFound,
+        code: "MODEL-001",
+        what: "the mesh has no weft.yaml".to_owned(),
+        because: "it gives the mesh its id".to_owned(),
+        try_: "add a weft.yaml with `mesh: my-mesh`".to_owned(),
+        place: None,
+    }
+}
+
 pub(crate) fn parse(path: &str, text: &str, findings: &mut Findings) -> Option<Node> {
     match yaml::parse(text) {
         Ok(node) => Some(node),

@@ -1,9 +1,10 @@
 //! `weft.yaml`, the root of a mesh, and `domain.yaml`, the root of a domain. Both are ours and read strictly.
 
 use super::findings::{Findings, place};
-use super::strict;
+use super::{settings_yaml, strict};
 use crate::mesh::{Domain, Listeners, Replay};
 use crate::name::{DomainName, MeshId};
+use crate::settings::{SECTIONS, Settings};
 use crate::yaml::{Node, Value};
 
 /// `weft.yaml` as read.
@@ -15,13 +16,16 @@ pub(crate) struct MeshFile {
     pub(crate) replay: Replay,
     /// Partitions of ports that say nothing else.
     pub(crate) partitions: u32,
+    pub(crate) settings: Settings,
 }
 
 /// Reads `weft.yaml`.
 pub(crate) fn read_mesh(file: &str, root: &Node, findings: &mut Findings) -> Option<MeshFile> {
-    let known = ["mesh", "description", "topic_prefix", "listeners", "replay", "defaults"];
+    let mut known = vec!["mesh", "description", "topic_prefix", "listeners", "replay", "defaults"];
+    known.extend(SECTIONS);
     let top = strict::fields(file, root, "weft.yaml", &known, findings)?;
     top.text("description", findings);
+    let settings = settings_yaml::read(file, root, findings);
     let id = top.required_text("mesh", "my-mesh", findings).and_then(|text| match text.parse::<MeshId>() {
         Ok(id) => Some(id),
         Err(error) => {
@@ -36,7 +40,7 @@ pub(crate) fn read_mesh(file: &str, root: &Node, findings: &mut Findings) -> Opt
         }
     });
     let topic_prefix = topic_prefix(&top, findings);
-    let mut listeners = Listeners { kafka: "127.0.0.1:9092".to_owned(), http: "127.0.0.1:8080".to_owned() };
+    let mut listeners = Listeners::default();
     if let Some(node) = top.get("listeners")
         && let Some(fields) = strict::fields(file, node, "listeners", &["kafka", "http"], findings)
     {
@@ -61,7 +65,7 @@ pub(crate) fn read_mesh(file: &str, root: &Node, findings: &mut Findings) -> Opt
     {
         partitions = u32::try_from(count).expect("checked against the bound");
     }
-    Some(MeshFile { id: id?, topic_prefix, listeners, replay, partitions })
+    Some(MeshFile { id: id?, topic_prefix, listeners, replay, partitions, settings })
 }
 
 fn topic_prefix(top: &strict::Fields<'_>, findings: &mut Findings) -> String {

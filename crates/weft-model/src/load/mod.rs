@@ -4,7 +4,7 @@
 //!   Files ── layout ──► which file is what
 //!            yaml ────► nodes with lines
 //!            standard ► ODPS, ODCS by their own JSON schemas
-//!            mesh_yaml, product, contract, source, test_yaml ► as read
+//!            mesh_yaml, settings_yaml, product, contract, source, test_yaml ► as read
 //!            resolve ─► ports with contracts, inputs with ports of others
 //!            check ───► cycles, topics, parameters        ──► Mesh
 //! ```
@@ -17,11 +17,14 @@ mod contract;
 mod custom;
 mod files;
 mod findings;
+mod inputs;
 mod layout;
 mod mesh_yaml;
 pub mod near;
 mod product;
+mod promises;
 mod resolve;
+mod settings_yaml;
 mod source;
 mod standard;
 mod strict;
@@ -37,6 +40,7 @@ use crate::kind::Diagnostics;
 use crate::mesh::Mesh;
 use crate::name::ProductId;
 use crate::product::Product;
+use crate::settings::NodeSettings;
 use crate::tests::ProductTest;
 
 /// What a command line may override.
@@ -68,6 +72,18 @@ pub fn product_tests(files: &Files, product: &Product, mesh: &Mesh) -> Result<Ve
     let tests = test_yaml::read_all(files, mesh, product, &mut findings);
     findings.finish()?;
     Ok(tests)
+}
+
+/// What `weft.yaml` says about the node that reads it. The rest of the folder is not looked at.
+pub fn node(files: &Files) -> Result<NodeSettings, Diagnostics> {
+    let mut findings = Findings::default();
+    let root = files.0.get("weft.yaml").and_then(|text| layout::parse("weft.yaml", text, &mut findings));
+    let read = root.and_then(|root| mesh_yaml::read_mesh("weft.yaml", &root, &mut findings));
+    findings.finish()?;
+    match read {
+        Some(read) => Ok(NodeSettings { listeners: read.listeners, replay: read.replay, settings: read.settings }),
+        None => Err(layout::no_weft_yaml().into()),
+    }
 }
 
 fn load_into(files: &Files, options: &LoadOptions, findings: &mut Findings) -> Option<Mesh> {

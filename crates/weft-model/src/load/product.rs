@@ -38,6 +38,8 @@ pub(crate) struct RawInput {
     pub(crate) name: String,
     pub(crate) line: u32,
     pub(crate) contract_id: Option<(String, u32)>,
+    /// As written, with its line; one without a major has been reported.
+    pub(crate) version: Option<(String, u32)>,
     pub(crate) major: Option<u32>,
     /// From `reads`, with its line.
     pub(crate) reads: Option<(PortId, u32)>,
@@ -58,6 +60,17 @@ pub(crate) struct RawOutput {
     pub(crate) topic: Option<(String, u32)>,
     pub(crate) partitions: Option<u32>,
     pub(crate) encoding: Encoding,
+    /// What the port says to be made from.
+    pub(crate) input_contracts: Vec<ContractRef>,
+}
+
+/// A contract of another port, in a version.
+#[derive(Debug, Clone)]
+pub(crate) struct ContractRef {
+    pub(crate) id: String,
+    pub(crate) line: u32,
+    pub(crate) version: String,
+    pub(crate) version_line: u32,
 }
 
 /// Most partitions a port may ask for.
@@ -189,11 +202,12 @@ fn input(file: &str, node: &Node, findings: &mut Findings) -> Option<RawInput> {
         }
         Some((port?, line))
     });
-    let version = text_of(node, "version");
+    let version = version(file, node, findings);
     Some(RawInput {
         line: node.line,
         contract_id: with_line(node, "contractId"),
-        major: version_major(&version),
+        major: version.as_ref().and_then(|(text, _)| version_major(text)),
+        version,
         reads,
         broken: broken || ours.get("reads").is_some_and(|node| node.text().is_none()),
         broadcast: custom::flag(file, &ours, "broadcast", findings).unwrap_or(false),
@@ -251,16 +265,7 @@ fn output(file: &str, node: &Node, findings: &mut Findings) -> Option<RawOutput>
         );
     }
     let ours = custom::custom(file, node, &["topic", "partitions", "encoding", "schemaId"], findings);
-    let major = match node.get("version").and_then(|node| Some((node.text()?, node.line))) {
-        Some((text, line)) => {
-            let major = version_major(text);
-            if major.is_none() {
-                super::bad_version(file, line, text, findings);
-            }
-            major.map(|major| (major, line))
-        }
-        None => None,
-    };
+    let major = version(file, node, findings).and_then(|(text, line)| Some((version_major(&text)?, line)));
     let topic = custom::text(file, &ours, "topic", findings)
         .map(|text| (text.to_owned(), ours.get("topic").map_or(node.line, |node| node.line)));
     let partitions = ours.get("partitions").and_then(|value| {
@@ -286,7 +291,28 @@ fn output(file: &str, node: &Node, findings: &mut Findings) -> Option<RawOutput>
         topic,
         partitions,
         encoding: Encoding::Json,
+        input_contracts: list(node, "inputContracts")
+            .iter()
+            .filter_map(|node| made_from(file, node, findings))
+            .collect(),
     })
+}
+
+/// One of `inputContracts`. What it lacks, the standard's own schema has reported.
+fn made_from(file: &str, node: &Node, findings: &mut Findings) -> Option<ContractRef> {
+    let (id, line) = with_line(node, "id")?;
+    let (version, version_line) = version(file, node, findings)?;
+    Some(ContractRef { id, line, version, version_line })
+}
+
+/// `version` with its line; `None`, reported, where it has no major.
+fn version(file: &str, node: &Node, findings: &mut Findings) -> Option<(String, u32)> {
+    let (text, line) = with_line(node, "version")?;
+    if version_major(&text).is_none() {
+        super::bad_version(file, line, &text, findings);
+        return None;
+    }
+    Some((text, line))
 }
 
 /// Encoding is declared, never sniffed; what we do not speak yet is refused by name.

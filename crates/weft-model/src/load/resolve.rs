@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use super::LoadOptions;
 use super::contract::{self, Contract, Table};
 use super::findings::{Findings, place};
+use super::inputs::Known;
 use super::layout::{Layout, ProductFiles};
 use super::mesh_yaml::MeshFile;
 use super::near;
-use super::product::{self, RawInput, RawOutput, RawProduct, reads_uri};
+use super::product::{self, RawOutput, RawProduct};
+use super::promises::{self, Contracts};
 use super::source;
 use crate::builtin_ports::builtin_ports;
 use crate::kind::{Diagnostic, Kind, Place};
 use crate::name::{PortId, PortName, ProductId};
-use crate::product::{Behaviour, InputPort, OutputPort, PortKind, PortRole, Product};
+use crate::product::{Behaviour, OutputPort, PortKind, PortRole, Product};
 use crate::topic;
 
 /// A product with the places its checks need.
@@ -35,7 +37,7 @@ pub(crate) fn products(
     findings: &mut Findings,
 ) -> BTreeMap<ProductId, Resolved> {
     let mut raws: BTreeMap<ProductId, RawProduct> = BTreeMap::new();
-    let mut contracts: BTreeMap<ProductId, Vec<Contract>> = BTreeMap::new();
+    let mut contracts: Contracts = BTreeMap::new();
     for (id, files) in &layout.products {
         if let Some((file, node)) = &files.descriptor {
             raws.insert(id.clone(), product::read(file, node, id, findings));
@@ -61,7 +63,7 @@ pub(crate) fn products(
             resolved.product.outputs.iter().map(move |port| (port.id.clone(), (port.clone(), external)))
         })
         .collect();
-    let known = Known { ports, raws: &raws, layout };
+    let known = Known { ports, raws: &raws, layout, contracts: &contracts };
     for (id, raw) in &raws {
         let mut inputs = Vec::new();
         let mut lines = Vec::new();
@@ -76,6 +78,11 @@ pub(crate) fn products(
             }
         }
         if let Some(resolved) = resolved.get_mut(id) {
+            if inputs.len() == raw.inputs.len() {
+                let reads = promises::reads(inputs.iter().map(|input| &input.reads), &known.ports);
+                let computed_here = matches!(resolved.product.behaviour, Behaviour::Transform { .. });
+                promises::output(raw, &reads, &contracts, computed_here, findings);
+            }
             resolved.product.inputs = inputs;
             resolved.input_lines = lines;
         }
@@ -93,7 +100,7 @@ fn twice(file: &str, line: u32, what: &str, before: u32, findings: &mut Findings
     );
 }
 
-fn duplicate_contracts(contracts: &BTreeMap<ProductId, Vec<Contract>>, findings: &mut Findings) {
+fn duplicate_contracts(contracts: &Contracts, findings: &mut Findings) {
     let mut seen: BTreeMap<(&str, Option<u32>), &Contract> = BTreeMap::new();
     for contract in contracts.values().flatten() {
         if let Some(before) = seen.insert((&contract.id, contract.major), contract) {
@@ -136,7 +143,7 @@ fn unknown_sources(products: &BTreeMap<ProductId, Resolved>, options: &LoadOptio
 fn outputs(
     raw: &RawProduct,
     files: &ProductFiles,
-    contracts: &BTreeMap<ProductId, Vec<Contract>>,
+    contracts: &Contracts,
     mesh: &MeshFile,
     options: &LoadOptions,
     findings: &mut Findings,
@@ -222,7 +229,7 @@ fn behaviour(
 fn output_port(
     raw: &RawProduct,
     output: &RawOutput,
-    contracts: &BTreeMap<ProductId, Vec<Contract>>,
+    contracts: &Contracts,
     mesh: &MeshFile,
     options: &LoadOptions,
     findings: &mut Findings,
@@ -297,7 +304,7 @@ fn output_port(
 fn find_contract<'a>(
     raw: &RawProduct,
     output: &RawOutput,
-    contracts: &'a BTreeMap<ProductId, Vec<Contract>>,
+    contracts: &'a Contracts,
     findings: &mut Findings,
 ) -> Option<&'a Contract> {
     let own = contracts.get(&raw.id).map(Vec::as_slice).unwrap_or_default();
@@ -384,181 +391,4 @@ fn check_physical_name(contract: &Contract, table: &Table, topic: &str, mesh: &M
         format!("`physicalName` is \"{name}\", the port's topic is \"{topic}\""),
         format!("write `physicalName: {topic}`; a port adopts a topic of another name with custom property `topic`"),
     );
-}
-
-/// What inputs may refer to.
-struct Known<'a> {
-    ports: BTreeMap<PortId, (OutputPort, bool)>,
-    raws: &'a BTreeMap<ProductId, RawProduct>,
-    layout: &'a Layout,
-}
-
-impl Known<'_> {
-    fn input(&self, raw: &RawProduct, input: &RawInput, findings: &mut Findings) -> Option<InputPort> {
-        if input.broken {
-            return None;
-        }
-        let reads = match &input.reads {
-            Some((port, line)) => self.named(raw, input, port, *line, findings)?,
-            None => self.by_contract(raw, input, findings)?,
-        };
-        let (port, external) = &self.ports[&reads];
-        if let Some((contract_id, line)) = &input.contract_id
-            && *contract_id != port.contract_id
-        {
-            findings.add(
-                "MODEL-039",
-                place(&raw.file, *line),
-                format!("input port \"{}\" expects another contract than the port it reads", input.name),
-                format!("it says \"{contract_id}\", {} has \"{}\"", reads_uri(&reads), port.contract_id),
-                format!("write `contractId: {}`, or read another port", port.contract_id),
-            );
-        }
-        if let Some(major) = input.major
-            && major != reads.major
-        {
-            findings.add(
-                "MODEL-015",
-                place(&raw.file, input.line),
-                format!("input port \"{}\" says two major versions", input.name),
-                format!("`version` says {major}, `reads` says {}", reads.major),
-                "give both the same major",
-            );
-        }
-        if input.broadcast && port.kind == PortKind::Append {
-            findings.add(
-                "MODEL-041",
-                place(&raw.file, input.line),
-                format!("input port \"{}\" broadcasts a stream", input.name),
-                format!("{} is `append`; only a table can be held whole", reads_uri(&reads)),
-                "drop `broadcast`, or read a port whose contract says `kind: upsert`",
-            );
-        }
-        if input.bound_ms > 0 && !external && !port.adopted {
-            findings.add(
-                "MODEL-041",
-                place(&raw.file, input.line),
-                format!("input port \"{}\" sets a bound that has no effect", input.name),
-                format!("Weft writes {} and knows its progress exactly", reads_uri(&reads)),
-                "drop `watermarkBoundMs`: it is for topics that others write",
-            );
-        }
-        Some(InputPort { name: input.name.clone(), reads, broadcast: input.broadcast, bound_ms: input.bound_ms })
-    }
-
-    /// The port that `reads` names.
-    fn named(
-        &self,
-        raw: &RawProduct,
-        input: &RawInput,
-        port: &PortId,
-        line: u32,
-        findings: &mut Findings,
-    ) -> Option<PortId> {
-        if self.ports.contains_key(port) {
-            return Some(port.clone());
-        }
-        if self.is_broken(port) {
-            return None;
-        }
-        let majors: Vec<String> = self
-            .ports
-            .keys()
-            .filter(|known| known.product == port.product && known.port == port.port)
-            .map(|known| format!("v{}", known.major))
-            .collect();
-        let uris: Vec<String> = self.ports.keys().map(reads_uri).collect();
-        let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
-        let (because, try_) = if majors.is_empty() {
-            let because = match self.raws.get(&port.product) {
-                Some(_) => format!("product \"{}\" has no output port \"{}\"", port.product, port.port),
-                None => format!("the mesh has no product \"{}\"", port.product),
-            };
-            let mut try_ = near::suggest(&reads_uri(port), &uris);
-            if !try_.starts_with("did") {
-                let of_product: Vec<&str> = uris
-                    .iter()
-                    .copied()
-                    .filter(|uri| uri.starts_with(&format!("weft://{}/{}/", port.product.domain, port.product.product)))
-                    .collect();
-                if !of_product.is_empty() {
-                    try_ = format!("it has {}", of_product.join(", "));
-                }
-            }
-            (because, try_)
-        } else {
-            (
-                format!("port \"{}.{}\" has {}, not v{}", port.product, port.port, majors.join(", "), port.major),
-                format!("read {}", majors.join(" or ")),
-            )
-        };
-        findings.add(
-            "MODEL-030",
-            place(&raw.file, line),
-            format!("input port \"{}\" reads a port that does not exist", input.name),
-            because,
-            try_,
-        );
-        None
-    }
-
-    /// The one port that has the input's contract.
-    fn by_contract(&self, raw: &RawProduct, input: &RawInput, findings: &mut Findings) -> Option<PortId> {
-        let Some((contract_id, line)) = &input.contract_id else {
-            findings.add(
-                "MODEL-030",
-                place(&raw.file, input.line),
-                format!("input port \"{}\" does not say what it reads", input.name),
-                "it has neither custom property `reads` nor a `contractId`",
-                "add `{ property: reads, value: \"weft://<domain>/<product>/<port>/v1\" }`",
-            );
-            return None;
-        };
-        let fits = |port: &&OutputPort| {
-            port.contract_id == *contract_id && input.major.is_none_or(|major| port.id.major == major)
-        };
-        let found: Vec<&OutputPort> = self.ports.values().map(|(port, _)| port).filter(fits).collect();
-        match found[..] {
-            [port] => return Some(port.id.clone()),
-            [] if self.layout.products.values().any(|files| files.broken) => return None,
-            [] => {
-                let declared = self.raws.values().flat_map(|raw| &raw.outputs);
-                let mut ids = declared.filter_map(|output| output.contract_id.as_ref());
-                if ids.any(|(id, _)| id == contract_id) {
-                    return None; // that port is wrong itself, which has been reported
-                }
-                let ids: Vec<&str> = self.ports.values().map(|(port, _)| port.contract_id.as_str()).collect();
-                findings.add(
-                    "MODEL-030",
-                    place(&raw.file, *line),
-                    format!("input port \"{}\" reads a port that does not exist", input.name),
-                    format!("no output port of the mesh has contract \"{contract_id}\""),
-                    near::near_miss(contract_id, ids).map_or_else(
-                        || "add `reads`, or mend the id".to_owned(),
-                        |near| format!("did you mean \"{near}\"?"),
-                    ),
-                );
-            }
-            _ => {
-                let uris: Vec<String> = found.iter().map(|port| reads_uri(&port.id)).collect();
-                findings.add(
-                    "MODEL-030",
-                    place(&raw.file, *line),
-                    format!("input port \"{}\" may read several ports", input.name),
-                    format!("contract \"{contract_id}\" is that of {}", uris.join(", ")),
-                    "say which with custom property `reads`",
-                );
-            }
-        }
-        None
-    }
-
-    /// Is the port declared, but wrong in a way that has been reported?
-    fn is_broken(&self, port: &PortId) -> bool {
-        let declared = self.raws.get(&port.product).is_some_and(|raw| {
-            let resolved = self.ports.keys().any(|known| known.product == port.product && known.port == port.port);
-            !resolved && (raw.outputs.is_empty() || raw.outputs.iter().any(|output| output.name == port.port))
-        });
-        declared || self.layout.products.get(&port.product).is_some_and(|files| files.broken)
-    }
 }

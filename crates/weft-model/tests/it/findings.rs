@@ -36,7 +36,7 @@ fn our_files_are_strict_and_name_the_near_miss() {
         expect![[r#"
         error: unknown key "topic_prefx" in weft.yaml
           at       weft.yaml:2
-          because  weft.yaml has the keys mesh, description, topic_prefix, listeners, replay, defaults
+          because  weft.yaml has the keys mesh, description, topic_prefix, listeners, replay, defaults, http, views, engine, sources, log
           try      did you mean "topic_prefix"?
           code     MODEL-005 · weft explain MODEL-005"#]],
     );
@@ -1290,4 +1290,128 @@ fn a_folder_is_read_within_bounds() {
           try      keep data out of descriptors, or split the file
           code     MODEL-003 · weft explain MODEL-003"#]]
     .assert_eq(&out);
+}
+
+const BIG: &str = "domains/sales/big/product.odps.yaml";
+
+/// The big orders, said to be made from `contracts`.
+fn made_from(contracts: &str) -> Files {
+    let port = "    contractId: sales.big.orders\n";
+    shop_with(BIG, port, &format!("{port}    inputContracts: {contracts}\n"))
+}
+
+#[test]
+fn an_input_that_expects_another_major() {
+    check(
+        &shop_with(
+            BIG,
+            "    version: 1.0.0\n    contractId: sales.orders",
+            "    version: 2.0.0\n    contractId: sales.orders",
+        ),
+        expect![[r#"
+            error: input port "orders" expects another major version than the port it reads
+              at       domains/sales/big/product.odps.yaml:10
+              because  it says "2.0.0", weft://sales/orders/orders/v1 has "1.0.0" (domains/sales/orders/orders.odcs.yaml:4)
+              try      write `version: 1.0.0`, or read another port
+              code     MODEL-015 · weft explain MODEL-015"#]],
+    );
+}
+
+#[test]
+fn an_input_that_expects_a_newer_minor() {
+    check(
+        &shop_with(
+            BIG,
+            "    version: 1.0.0\n    contractId: sales.orders",
+            "    version: 1.1.0\n    contractId: sales.orders",
+        ),
+        expect![[r#"
+            error: input port "orders" expects a newer version than the port it reads
+              at       domains/sales/big/product.odps.yaml:10
+              because  it says "1.1.0", weft://sales/orders/orders/v1 has "1.0.0" (domains/sales/orders/orders.odcs.yaml:4)
+              try      write `version: 1.0.0`, or let its owner raise the contract first
+              code     MODEL-015 · weft explain MODEL-015"#]],
+    );
+}
+
+#[test]
+fn an_input_whose_version_has_no_major() {
+    check(
+        &shop_with(
+            BIG,
+            "    version: 1.0.0\n    contractId: sales.orders",
+            "    version: new\n    contractId: sales.orders",
+        ),
+        expect![[r#"
+            error: version "new" has no major number
+              at       domains/sales/big/product.odps.yaml:10
+              because  topics and URLs carry the major, the number before the first point
+              try      write `version: 1.0.0`
+              code     MODEL-015 · weft explain MODEL-015"#]],
+    );
+}
+
+#[test]
+fn versions_that_leave_the_rest_open_or_are_older_fit() {
+    for version in ["\"1\"", "v1", "\"1.0\"", "1.0.0", "1.0.0-beta"] {
+        let files = shop_with(
+            BIG,
+            "    version: 1.0.0\n    contractId: sales.orders",
+            &format!("    version: {version}\n    contractId: sales.orders"),
+        );
+        load_files(&files).unwrap_or_else(|findings| panic!("{version}: {findings}"));
+        let files = made_from(&format!("[ {{ id: sales.orders.orders, version: {version} }} ]"));
+        load_files(&files).unwrap_or_else(|findings| panic!("{version}: {findings}"));
+    }
+}
+
+#[test]
+fn an_output_made_from_a_contract_that_is_not_read() {
+    check(
+        &made_from("[ { id: sales.big.orders, version: 1.0.0 }, { id: sales.orders.ordres, version: 1.0.0 } ]"),
+        expect![[r#"
+            error: output port "orders" is made from a contract that no input port reads
+              at       domains/sales/big/product.odps.yaml:18
+              because  contract "sales.big.orders" (domains/sales/big/orders.odcs.yaml:4) is not that of any of its inputs
+              try      add the input port, or write one of sales.orders.orders
+              code     MODEL-045 · weft explain MODEL-045
+
+            error: output port "orders" is made from a contract that no input port reads
+              at       domains/sales/big/product.odps.yaml:18
+              because  no contract of the mesh has the id "sales.orders.ordres"
+              try      did you mean "sales.orders.orders"?
+              code     MODEL-045 · weft explain MODEL-045"#]],
+    );
+}
+
+#[test]
+fn an_output_made_from_a_version_that_is_not_read() {
+    check(
+        &made_from("[ { id: sales.orders.orders, version: 1.3.0 } ]"),
+        expect![[r#"
+        error: output port "orders" is made from a version that the product does not read
+          at       domains/sales/big/product.odps.yaml:18
+          because  `inputContracts` says "1.3.0" of contract "sales.orders.orders", the port that is read has "1.0.0" (domains/sales/orders/orders.odcs.yaml:4)
+          try      write `version: 1.0.0`
+          code     MODEL-045 · weft explain MODEL-045"#]],
+    );
+    check(
+        &made_from("[ { id: sales.orders.orders, version: 2.0.0 } ]"),
+        expect![[r#"
+        error: output port "orders" is made from a version that the product does not read
+          at       domains/sales/big/product.odps.yaml:18
+          because  `inputContracts` says "2.0.0" of contract "sales.orders.orders", the port that is read has "1.0.0" (domains/sales/orders/orders.odcs.yaml:4)
+          try      write `version: 1.0.0`
+          code     MODEL-045 · weft explain MODEL-045"#]],
+    );
+}
+
+#[test]
+fn what_another_service_computes_may_be_made_from_what_the_mesh_does_not_know() {
+    let mut files = made_from("[ { id: erp.orders, version: 7.0.0 } ]");
+    files.0.remove("domains/sales/big/transform.sql").unwrap();
+    files.0.insert("domains/sales/big/external.yaml".to_owned(), "technology: flink\n".to_owned());
+    *files.0.get_mut(BIG).unwrap() =
+        files.0[BIG].replace("customProperties:\n  - property: parameters\n    value:\n      least: 100\n", "");
+    load_files(&files).unwrap_or_else(|findings| panic!("{findings}"));
 }

@@ -11,4 +11,5 @@ mod keys;
 mod meshes;
 mod product_tests;
 mod schemas;
+mod settings;
 mod support;
