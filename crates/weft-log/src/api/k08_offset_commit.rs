@@ -7,7 +7,7 @@ use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
 use crate::error::{Coded, GroupError};
-use crate::group::Committed;
+use crate::group::offsets::Committed;
 use crate::group::words::MemberRef;
 use crate::records::OffsetRecord;
 

@@ -11,7 +11,8 @@ use super::{text, topic_name};
 use crate::authorizer::{Action, Resource};
 use crate::broker::Ctx;
 use crate::error::Coded;
-use crate::group::{FetchedOffset, TopicPartition};
+use crate::group::TopicPartition;
+use crate::group::offsets::FetchedOffset;
 
 /// A topic's name, and what was found per partition.
 type TopicOffsets = (String, Vec<(i32, FetchedOffset)>);
