@@ -101,8 +101,6 @@ pub enum OpenMode {
     ReadWrite,
     /// It must not exist; created, read and write.
     CreateNew,
-    /// Created or emptied, read and write.
-    Truncate,
 }
 
 /// One entry of a directory.
@@ -142,6 +140,18 @@ pub trait Disk: Send + Sync + 'static {
     /// Takes an exclusive lock on a file (created if needed); `WouldBlock` if someone else holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
 
+    /// A new, empty file. One that has the name already loses it and is not emptied: after a crash in the middle of a
+    /// rename it may be known by the other name too.
+    fn create_anew(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        match self.open(path, OpenMode::CreateNew) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.unlink(path)?;
+                self.open(path, OpenMode::CreateNew)
+            }
+            opened => opened,
+        }
+    }
+
     /// The whole content of a file that may not be longer than `limit` bytes.
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         let file = self.open(path, OpenMode::Read)?;
@@ -163,7 +173,7 @@ pub trait Disk: Send + Sync + 'static {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(".tmp");
         let temporary = Path::new(&temporary);
-        let file = self.open(temporary, OpenMode::Truncate)?;
+        let file = self.create_anew(temporary)?;
         file.write_all_at(&[bytes], 0)?;
         file.fdatasync()?;
         drop(file);

@@ -327,7 +327,7 @@ fn begin(
     let path = dir.join(file_name(generation));
     let temporary = path.with_extension("tmp");
     let wrap = |doing, error| DiskError::new(doing, &temporary, &error);
-    let file = disk.open(&temporary, OpenMode::Truncate).map_err(|error| wrap("creating", error))?;
+    let file = disk.create_anew(&temporary).map_err(|error| wrap("creating", error))?;
     let mut head = FILE_MAGIC.to_vec();
     head.extend_from_slice(&VERSION.to_be_bytes());
     file.write_all_at(&[&head], 0).map_err(|error| wrap("writing", error))?;

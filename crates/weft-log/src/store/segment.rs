@@ -93,8 +93,7 @@ impl Segment {
     pub(super) fn create(disk: &Arc<dyn Disk>, dir: &Path, base_offset: i64) -> Result<Self, DiskError> {
         let log_path = dir.join(file_name(base_offset, "log"));
         // A file of that name can only be left from a roll that did not get this far: nothing in it was acknowledged.
-        let file =
-            disk.open(&log_path, OpenMode::Truncate).map_err(|error| DiskError::new("creating", &log_path, &error))?;
+        let file = disk.create_anew(&log_path).map_err(|error| DiskError::new("creating", &log_path, &error))?;
         let segment = Self::at(disk, log_path, base_offset);
         *segment.writer.lock() = Some(file);
         Ok(segment)

@@ -90,9 +90,6 @@ impl Disk for RealDisk {
             OpenMode::CreateNew => {
                 options.write(true).create_new(true);
             }
-            OpenMode::Truncate => {
-                options.write(true).create(true).truncate(true);
-            }
         }
         Ok(Arc::new(RealFile(options.open(path)?)))
     }

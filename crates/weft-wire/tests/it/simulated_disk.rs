@@ -40,7 +40,7 @@ fn unsynced_names_may_vanish_and_replaced_files_hold_old_or_new() {
         disk.replace(Path::new("d/f"), b"old").unwrap();
         let file = disk.open(Path::new("d/g"), OpenMode::CreateNew).unwrap();
         file.fdatasync().unwrap();
-        let temporary = disk.open(Path::new("d/f.tmp"), OpenMode::Truncate).unwrap();
+        let temporary = disk.create_anew(Path::new("d/f.tmp")).unwrap();
         temporary.write_all_at(&[b"new"], 0).unwrap();
         temporary.fdatasync().unwrap();
         disk.rename(Path::new("d/f.tmp"), Path::new("d/f")).unwrap();

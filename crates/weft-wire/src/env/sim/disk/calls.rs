@@ -17,13 +17,7 @@ impl Disk for SimDisk {
         let id = match (files.file(&path), mode) {
             (Ok(id), OpenMode::Read | OpenMode::ReadWrite) => id,
             (Ok(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
-            (Ok(id), OpenMode::Truncate) => {
-                if let Some(content) = files.content.get_mut(&id) {
-                    content.now.clear();
-                }
-                id
-            }
-            (Err(error), OpenMode::CreateNew | OpenMode::Truncate) if error.kind() == io::ErrorKind::NotFound => {
+            (Err(error), OpenMode::CreateNew) if error.kind() == io::ErrorKind::NotFound => {
                 files.parent_exists(&path)?;
                 files.next_id += 1;
                 let id = files.next_id;
