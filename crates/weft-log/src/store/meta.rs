@@ -112,6 +112,8 @@ impl MetaLog {
         let length = file.len().map_err(|error| wrap("measuring", &path, error))?;
         if end < length {
             tracing::warn!(path = %path.display(), bytes = length - end, "torn tail of the meta log cut");
+        }
+        if end != length {
             file.truncate(end).map_err(|error| wrap("cutting", &path, error))?;
         }
         file.fdatasync().map_err(|error| wrap("syncing", &path, error))?;
@@ -415,7 +417,8 @@ fn field(rest: &mut &[u8]) -> Option<Option<Bytes>> {
     Some(Some(Bytes::copy_from_slice(bytes)))
 }
 
-/// The records of a file and where its good frames end.
+/// The records of a file and where its good frames end: the padding of the last one may be beyond the end of the file,
+/// and must be put back, since the next frame is looked for after it.
 fn read(file: &dyn DiskFile, path: &Path) -> Result<(BTreeMap<Bytes, Bytes>, u64), StoreError> {
     let wrap = |error| DiskError::new("reading", path, &error);
     let length = file.len().map_err(wrap)?;
@@ -455,6 +458,5 @@ fn read(file: &dyn DiskFile, path: &Path) -> Result<(BTreeMap<Bytes, Bytes>, u64
         }
         later += 8;
     }
-    // The last frame's padding may be cut off with the tail.
-    Ok((records, (end as u64).min(length)))
+    Ok((records, end as u64))
 }
