@@ -109,7 +109,7 @@ impl SimDisk {
         self.files.lock().faults.clear();
     }
 
-    /// Free space as [`Disk::free_space`] tells it.
+    /// Free space as [`Disk::free_space`](crate::env::Disk::free_space) tells it.
     pub fn set_free_space(&self, bytes: u64) {
         self.files.lock().free = bytes;
     }
