@@ -3,6 +3,7 @@
 load.py produce BOOTSTRAP TOPIC RECORDS BYTES      acks=all, linger 5 ms
 load.py consume BOOTSTRAP TOPIC RECORDS
 load.py follow BOOTSTRAP SECONDS TOPIC=RECORDS …   read_committed, until every topic has so many records
+load.py group BOOTSTRAP TOPIC                      from subscribe to the assignment of a group of one, median of five
 """
 
 import json
@@ -77,4 +78,19 @@ def follow(bootstrap, limit, *wanted):
     print(json.dumps({"seconds": time.time() - began, "records": sum(counts.values())}))
 
 
-{"produce": produce, "consume": consume, "follow": follow}[sys.argv[1]](*sys.argv[2:])
+def group(bootstrap, topic):
+    times = []
+    for n in range(5):
+        consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"bench-forms-{n}", "log_level": 0})
+        assigned, began = [], time.time()
+        consumer.subscribe([topic], on_assign=lambda _, partitions: assigned.append(time.time()))
+        while not assigned and time.time() < began + 30:
+            consumer.poll(0.005)
+        consumer.close()
+        if not assigned:
+            raise SystemExit("the group did not form in 30 s")
+        times.append(assigned[0] - began)
+    print(json.dumps({"ms": sorted(times)[2] * 1e3}))
+
+
+{"produce": produce, "consume": consume, "follow": follow, "group": group}[sys.argv[1]](*sys.argv[2:])

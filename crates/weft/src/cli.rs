@@ -56,7 +56,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   weft log --data /var/lib/weft
-  weft log --data /tmp/log --listen 127.0.0.1:0 --fsync interval:50")]
+  weft log --data /tmp/log --listen 127.0.0.1:0 --fsync interval:50
+  weft log --data /tmp/log --override auto_create_topics=true --override partitions_default=4")]
     Log(LogArgs),
 
     /// Check every descriptor, contract and SQL of a folder, offline.
@@ -160,6 +161,10 @@ pub(crate) struct LogArgs {
     /// When an append counts as done.
     #[command(flatten)]
     pub(crate) fsync: FsyncArgs,
+
+    /// Another value for a key of section `log` of `weft.yaml` (docs/descriptors.md lists them); may be given for several.
+    #[arg(long = "override", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) overrides: Vec<(String, String)>,
 }
 
 /// A mesh folder, and what may override its descriptors.
@@ -302,6 +307,13 @@ pub(crate) struct FsyncArgs {
     /// under `weft up`, `log.fsync` of `weft.yaml`; else `always`.
     #[arg(long = "fsync", value_name = "always|interval[:MS]|os")]
     pub(crate) mode: Option<Fsync>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() && !value.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE, such as partitions_default=4".to_owned()),
+    }
 }
 
 fn speed(text: &str) -> Result<Replay, String> {

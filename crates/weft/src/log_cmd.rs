@@ -5,17 +5,16 @@ use std::path::PathBuf;
 
 use weft_log::{Log, Options};
 use weft_model::kind::Diagnostics;
-use weft_model::settings::Fsync;
+use weft_model::settings::Settings;
 use weft_wire::env::Env;
 
 use crate::settings;
 use crate::shutdown::Shutdown;
 
 /// Runs the log until told to stop.
-pub(crate) async fn run(data: PathBuf, listen: SocketAddr, fsync: Fsync) -> Result<(), Diagnostics> {
-    let mut options = Options::new(data.clone());
+pub(crate) async fn run(data: PathBuf, listen: SocketAddr, settings: &Settings) -> Result<(), Diagnostics> {
+    let mut options = settings::log(settings, Options::new(data.clone()));
     options.listen = listen;
-    options.fsync = settings::fsync_mode(fsync);
     let log = Log::start(options, Env::real()).await.map_err(|error| Diagnostics::from(error.diagnostic()))?;
     let shutdown = Shutdown::listen()?;
     println!("kafka   {}", log.listen_addr());

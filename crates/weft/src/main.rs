@@ -42,7 +42,6 @@ use weft_model::kind::{Diagnostic, Diagnostics, Kind};
 use weft_model::load::{self, LoadOptions};
 use weft_model::mesh::Mesh;
 use weft_model::name::MeshId;
-use weft_model::settings::Fsync;
 
 use crate::status::plural;
 
@@ -62,7 +61,9 @@ fn run(command: Command) -> Result<ExitCode, Diagnostics> {
     match command {
         Command::Up(args) => done(block_on(up::run(up_options(args)))),
         Command::Log(args) => {
-            done(block_on(log_cmd::run(args.data, args.listen, args.fsync.mode.unwrap_or(Fsync::Always))))
+            let mut overrides = args.overrides;
+            overrides.extend(args.fsync.mode.map(|mode| ("fsync".to_owned(), mode.to_string())));
+            done(block_on(log_cmd::run(args.data, args.listen, &load::log_overrides(&overrides)?)))
         }
         Command::Validate(args) => {
             let folder = folder::Folder::read(&args.folder, &args.load_options(), &Desired::default())?;

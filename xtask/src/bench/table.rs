@@ -6,8 +6,12 @@ use std::fmt;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Limit {
     None,
+    /// Ours alone.
     AtMost(f64),
-    AtLeast(f64),
+    /// Ours divided by the peer's.
+    AtMostOfPeer(f64),
+    /// Ours divided by the peer's.
+    AtLeastOfPeer(f64),
 }
 
 #[derive(Debug)]
@@ -29,7 +33,7 @@ impl Table {
         self.0.push(Row { what: what.to_owned(), weft, peer: None, unit, limit });
     }
 
-    /// A figure of ours and the peer's; the limit is on ours divided by theirs.
+    /// A figure of ours and the peer's.
     pub(crate) fn compare(&mut self, what: &str, weft: f64, peer: f64, unit: &'static str, limit: Limit) {
         self.0.push(Row { what: what.to_owned(), weft, peer: Some(peer), unit, limit });
     }
@@ -37,11 +41,12 @@ impl Table {
     /// The rows that miss their limit.
     pub(crate) fn missed(&self) -> Vec<String> {
         let miss = |row: &&Row| {
-            let judged = row.peer.map_or(row.weft, |peer| row.weft / peer);
+            let ratio = row.peer.map(|peer| row.weft / peer);
             match row.limit {
                 Limit::None => false,
-                Limit::AtMost(limit) => judged > limit,
-                Limit::AtLeast(limit) => judged < limit,
+                Limit::AtMost(limit) => row.weft > limit,
+                Limit::AtMostOfPeer(limit) => ratio.is_some_and(|ratio| ratio > limit),
+                Limit::AtLeastOfPeer(limit) => ratio.is_some_and(|ratio| ratio < limit),
             }
         };
         self.0.iter().filter(miss).map(ToString::to_string).collect()
@@ -50,11 +55,11 @@ impl Table {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let times = if self.peer.is_some() { " × peer" } else { "" };
         let limit = match self.limit {
             Limit::None => String::new(),
-            Limit::AtMost(limit) => format!("≤ {limit}{times}"),
-            Limit::AtLeast(limit) => format!("≥ {limit}{times}"),
+            Limit::AtMost(limit) => format!("≤ {limit}"),
+            Limit::AtMostOfPeer(limit) => format!("≤ {limit} × peer"),
+            Limit::AtLeastOfPeer(limit) => format!("≥ {limit} × peer"),
         };
         let (peer, ratio) = match self.peer {
             Some(peer) => (format!("{peer:.1}"), format!("{:.2}", self.weft / peer)),
@@ -97,10 +102,11 @@ mod tests {
     use super::{Limit, Table};
 
     #[test]
-    fn a_limit_judges_the_ratio_where_there_is_a_peer() {
+    fn a_limit_is_on_ours_or_on_the_ratio() {
         let mut table = Table::default();
-        table.compare("produce", 300.0, 200.0, "MB/s", Limit::AtLeast(2.0));
-        table.compare("memory", 40.0, 900.0, "MB", Limit::AtMost(0.1));
+        table.compare("produce", 300.0, 200.0, "MB/s", Limit::AtLeastOfPeer(2.0));
+        table.compare("memory", 40.0, 900.0, "MB", Limit::AtMostOfPeer(0.1));
+        table.compare("start", 90.0, 9.0, "ms", Limit::AtMost(100.0));
         table.add("first answer", 2500.0, "ms", Limit::AtMost(2000.0));
         table.add("cpu", 9.0, "s", Limit::None);
         let missed = table.missed();

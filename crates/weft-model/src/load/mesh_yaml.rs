@@ -25,7 +25,7 @@ pub(crate) fn read_mesh(file: &str, root: &Node, findings: &mut Findings) -> Opt
     known.extend(SECTIONS);
     let top = strict::fields(file, root, "weft.yaml", &known, findings)?;
     top.text("description", findings);
-    let settings = settings_yaml::read(file, root, findings);
+    let settings = settings_yaml::read(file, root, &SECTIONS, findings);
     let id = top.required_text("mesh", "my-mesh", findings).and_then(|text| match text.parse::<MeshId>() {
         Ok(id) => Some(id),
         Err(error) => {

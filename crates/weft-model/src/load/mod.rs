@@ -21,6 +21,7 @@ mod inputs;
 mod layout;
 mod mesh_yaml;
 pub mod near;
+mod overrides;
 mod product;
 mod promises;
 mod resolve;
@@ -35,6 +36,7 @@ use std::collections::BTreeMap;
 use findings::{Findings, place};
 
 pub use files::Files;
+pub use overrides::log_overrides;
 
 use crate::kind::Diagnostics;
 use crate::mesh::Mesh;

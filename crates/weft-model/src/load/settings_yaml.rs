@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 
 use super::findings::{Findings, place};
 use super::strict;
-use crate::settings::{Fsync, KEYS, Key, ORDERED, SECTIONS, Setting, Settings, Shape, VOID_ABOVE, key};
+use crate::settings::{Fsync, KEYS, Key, ORDERED, Setting, Settings, Shape, VOID_ABOVE, key};
 use crate::yaml::{Node, Value};
 
-/// Reads all sections below `root`, the node of `weft.yaml`.
-pub(crate) fn read(file: &str, root: &Node, findings: &mut Findings) -> Settings {
+/// Reads these sections below `root`: all of them in `weft.yaml`.
+pub(crate) fn read(file: &str, root: &Node, sections: &[&str], findings: &mut Findings) -> Settings {
     let mut settings = Settings::default();
-    for section in SECTIONS {
+    for section in sections {
         if let Some(node) = root.get(section) {
             map(file, section, node, &mut settings, findings);
         }
     }
-    ordered(file, &settings, findings);
+    ordered(file, &settings, sections, findings);
     settings
 }
 
@@ -124,10 +124,12 @@ fn host_and_port(text: &str) -> Option<(String, u16)> {
 }
 
 /// Values that contradict each other, reported where the file says one of them.
-fn ordered(file: &str, settings: &Settings, findings: &mut Findings) {
+fn ordered(file: &str, settings: &Settings, sections: &[&str], findings: &mut Findings) {
+    let is_read = |key: &str| key.split('.').next().is_some_and(|section| sections.contains(&section));
     let impossible = ORDERED.iter().map(|pair| (pair, settings.line(pair.0).or_else(|| settings.line(pair.1))));
     let void = VOID_ABOVE.iter().map(|pair| (pair, settings.line(pair.0)));
-    for ((small, large), line) in impossible.chain(void) {
+    for ((small, large), line) in impossible.chain(void).filter(|((small, large), _)| is_read(small) && is_read(large))
+    {
         let (Setting::Number(least), Setting::Number(most)) = (settings.value(small), settings.value(large)) else {
             unreachable!("only numbers are ordered, which a test says");
         };

@@ -213,3 +213,52 @@ fn the_manual_lists_every_key_with_range_and_default() {
     let rows: Vec<String> = KEYS.iter().map(row).collect();
     assert_eq!(found, rows, "docs/descriptors.md should hold:\n{}", rows.join("\n"));
 }
+
+#[test]
+fn a_log_alone_takes_the_keys_of_its_section() {
+    let said = |pairs: &[(&str, &str)]| {
+        let pairs: Vec<(String, String)> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        load::log_overrides(&pairs)
+    };
+    assert_eq!(said(&[]).unwrap(), Settings::default());
+    // Above the engine's own session timeout, which is nothing to a log alone.
+    let settings = said(&[
+        ("group_session_timeout_min_ms", "10000"),
+        ("auto_create_topics", "true"),
+        ("advertised", "kafka.example:9092"),
+        ("fsync", "interval:5"),
+    ])
+    .unwrap();
+    assert_eq!(settings.value("log.group_session_timeout_min_ms"), Setting::Number(10_000));
+    assert_eq!(settings.value("log.auto_create_topics"), Setting::Flag(true));
+    assert_eq!(settings.value("log.advertised"), Setting::Address(Some(("kafka.example".to_owned(), 9092))));
+    assert_eq!(settings.value("log.fsync"), Setting::Fsync(Fsync::Interval(5)));
+    let wrong = |pairs: &[(&str, &str)], expected: Expect| expected.assert_eq(&said(pairs).unwrap_err().to_string());
+    wrong(
+        &[("fsync", "os"), ("groups_mx", "7")],
+        expect![[r#"
+        error: unknown key "groups_mx" in log
+          at       --override:2
+          because  log has the keys fsync, advertised, node_id, auto_create_topics, partitions_default, partitions_per_topic_max, partitions_max, clamp_replication_factor, message_bytes_max, request_bytes_max, queued_request_bytes_max, fetch_bytes_max, fetch_wait_max_ms, connections_max, connection_idle_max_ms, requests_in_flight_max, group_session_timeout_min_ms, group_session_timeout_max_ms, group_members_max, group_initial_rebalance_delay_ms, groups_max, offset_metadata_bytes_max, offsets_retention_ms, transaction_timeout_max_ms, transactional_id_expiration_ms, transactional_ids_max, retention_check_interval_ms, drain_max_ms
+          try      did you mean "groups_max"?
+          code     MODEL-005 · weft explain MODEL-005"#]],
+    );
+    wrong(
+        &[("groups_max", "many")],
+        expect![[r#"
+        error: "groups_max" has a value of the wrong type
+          at       --override:1
+          because  it is text "many", expected a whole number from 1 to 10000000
+          try      write a whole number from 1 to 10000000
+          code     MODEL-006 · weft explain MODEL-006"#]],
+    );
+    wrong(
+        &[("fsync", "os"), ("fsync", "always")],
+        expect![[r#"
+        error: setting "fsync" is given twice
+          at       --override:2
+          because  the command line says "os" and then "always"
+          try      keep one of them
+          code     MODEL-043 · weft explain MODEL-043"#]],
+    );
+}
