@@ -156,13 +156,30 @@ pub async fn is_weft_log(connection: &Connection) -> Result<bool, CatalogError> 
     let (admin, broker) = blocking(DOING, move || {
         let admin = open_admin(&on)?;
         let metadata = admin.inner().fetch_metadata(None, on.timeout).map_err(|error| broker_error(DOING, &error))?;
-        Ok((admin, metadata.orig_broker_id()))
+        // Not the broker that answered: asked by its bootstrap address, it has no id yet.
+        let none = || CatalogError::Kafka { doing: DOING, reason: "it names no broker".to_owned(), retriable: true };
+        let broker = metadata.brokers().first().ok_or_else(none)?.id();
+        Ok((admin, broker))
     })
     .await?;
     let described = admin.describe_configs(&[ResourceSpecifier::Broker(broker)], &admin_options(connection)).await;
     let mut entries =
         described.map_err(|error| broker_error(DOING, &error))?.into_iter().flatten().flat_map(|one| one.entries);
     Ok(entries.any(|entry| entry.name == "weft.version"))
+}
+
+/// The Kafka's own id, which tells it from every other.
+pub async fn cluster_id(connection: &Connection) -> Result<String, CatalogError> {
+    const DOING: &str = "asking for the id of the cluster";
+    let on = connection.clone();
+    blocking(DOING, move || {
+        let admin = open_admin(&on)?;
+        // First the metadata, whose error has a reason.
+        admin.inner().fetch_metadata(None, on.timeout).map_err(|error| broker_error(DOING, &error))?;
+        let none = || CatalogError::Kafka { doing: DOING, reason: "it has none".to_owned(), retriable: false };
+        admin.inner().fetch_cluster_id(on.timeout).ok_or_else(none)
+    })
+    .await
 }
 
 /// A consumer of the desired topic, from its beginning; `None` if there is no such topic.
