@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::http;
 use crate::peers::{self, Peer};
 use crate::process::{Process, free_port};
+use crate::server::{Kind, Server};
 
 const START: Duration = Duration::from_secs(60);
 
@@ -26,6 +27,8 @@ pub struct Options {
     pub disorder: bool,
     /// Replay the whole year instead of the example's January.
     pub year: bool,
+    /// On an Apache Kafka of its own instead of the embedded log.
+    pub on_kafka: bool,
 }
 
 /// A running `weft up`.
@@ -36,6 +39,7 @@ pub struct Mesh {
     kafka: u16,
     http: u16,
     process: Option<Process>,
+    server: Option<Server>,
     starts: u32,
 }
 
@@ -43,7 +47,9 @@ impl Mesh {
     /// Copies the example and changes the copy as `options` say; nothing runs yet.
     pub fn prepare(options: Options) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("weft-e2e-").tempdir()?;
-        let mesh = Self { folder, options, kafka: free_port()?, http: free_port()?, process: None, starts: 0 };
+        let server = if options.on_kafka { Some(Server::start(Kind::Kafka)?) } else { None };
+        let (kafka, http) = (free_port()?, free_port()?);
+        let mesh = Self { folder, options, kafka, http, process: None, server, starts: 0 };
         let status = Command::new("cp")
             .arg("-r")
             .arg(peers::repository().join("examples/flights"))
@@ -103,7 +109,8 @@ impl Mesh {
     pub fn command(&self) -> Result<Command> {
         let mut command = Command::new(peers::weft()?);
         command.arg("up").arg(self.path(""));
-        command.args(["--kafka-listen", &format!("127.0.0.1:{}", self.kafka)]);
+        let kafka = if self.server.is_some() { "--kafka" } else { "--kafka-listen" };
+        command.args([kafka, &self.bootstrap()]);
         command.args(["--http-listen", &self.http()]);
         command.arg("--data").arg(self.folder.path().join("data"));
         if let Some(partitions) = self.options.partitions {
@@ -152,7 +159,12 @@ impl Mesh {
     /// `host:port` of the Kafka protocol.
     #[must_use]
     pub fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.kafka)
+        self.server.as_ref().map_or_else(|| format!("127.0.0.1:{}", self.kafka), Server::bootstrap)
+    }
+
+    /// The Apache Kafka that carries it.
+    pub fn server(&mut self) -> Result<&mut Server> {
+        self.server.as_mut().context("the mesh runs on its own log")
     }
 
     /// `host:port` of HTTP.

@@ -56,6 +56,11 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
+    /// May trying again help?
+    pub fn is_retriable(&self) -> bool {
+        matches!(self, Self::Kafka { retriable: true, .. })
+    }
+
     /// The sentences a person reads.
     pub fn diagnostics(&self, mesh: &MeshId) -> Diagnostics {
         let again = "plan and apply again: a half-done apply is repaired by the next".to_owned();

@@ -35,7 +35,7 @@ pub use config::Connection;
 pub use declared::{CompiledProduct, Declared, StateVerdict};
 pub use desired::{Desired, MeshRecord, PortRecord, ProductRecord};
 pub use error::CatalogError;
-pub use kafka::is_weft_log;
+pub use kafka::{cluster_id, is_weft_log};
 pub use observed::{Observed, ObservedTopic};
 pub use plan::{Plan, PlanOptions, plan};
 pub use watch::{Watch, watch};

@@ -49,6 +49,7 @@ Examples:
   weft up examples/flights
   weft up examples/flights --partitions 4 --source flight-ops.flights=/data/flights-2013.csv
   weft up my-mesh --kafka-listen 127.0.0.1:0 --http-listen 127.0.0.1:0 --data /tmp/my-mesh
+  weft up my-mesh --kafka broker-1.example:9092,broker-2.example:9092
   weft up my-mesh --speed 3600              an hour of events per second")]
     Up(UpArgs),
 
@@ -126,6 +127,10 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) folder: FolderArgs,
 
+    /// A Kafka that is there, in place of the log in this process; several addresses with commas.
+    #[arg(long, value_name = "HOST:PORT,…", value_parser = bootstrap, conflicts_with_all = ["kafka_listen", "fsync"])]
+    pub(crate) kafka: Option<String>,
+
     /// Where the log listens for Kafka clients, in place of `weft.yaml`; port 0: any free one, printed.
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) kafka_listen: Option<SocketAddr>,
@@ -201,7 +206,7 @@ pub(crate) struct PlanArgs {
     pub(crate) folder: FolderArgs,
 
     /// The Kafka of the mesh.
-    #[arg(long, value_name = "HOST:PORT", default_value = KAFKA_DEFAULT, value_parser = host_port)]
+    #[arg(long, value_name = "HOST:PORT,…", default_value = KAFKA_DEFAULT, value_parser = bootstrap)]
     pub(crate) kafka: String,
 
     /// A retired product or topic whose data may be deleted; may be given for several. Nothing else is ever deleted.
@@ -221,7 +226,7 @@ pub(crate) struct MeshArgs {
     pub(crate) mesh: Option<MeshId>,
 
     /// The Kafka of the mesh.
-    #[arg(long, value_name = "HOST:PORT", default_value = KAFKA_DEFAULT, value_parser = host_port)]
+    #[arg(long, value_name = "HOST:PORT,…", default_value = KAFKA_DEFAULT, value_parser = bootstrap)]
     pub(crate) kafka: String,
 }
 
@@ -305,8 +310,14 @@ pub(crate) struct FsyncArgs {
     /// When an append counts as done: `always` after it is on disk; `interval:MS` after the write, synced every MS
     /// milliseconds, which is what a power cut may cost; `os` after the write, synced when the kernel likes. Default:
     /// under `weft up`, `log.fsync` of `weft.yaml`; else `always`.
-    #[arg(long = "fsync", value_name = "always|interval[:MS]|os")]
+    #[arg(id = "fsync", long = "fsync", value_name = "always|interval[:MS]|os")]
     pub(crate) mode: Option<Fsync>,
+}
+
+/// `host:port`, several with commas.
+fn bootstrap(text: &str) -> Result<String, String> {
+    text.split(',').try_for_each(|one| host_port(one).map(drop))?;
+    Ok(text.to_owned())
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

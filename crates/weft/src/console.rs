@@ -52,7 +52,7 @@ impl Console {
     }
 
     /// Where everything listens. Scripts read these lines: `kafka   HOST:PORT`, `http    URL`.
-    pub(crate) fn listening(&self, mesh: &Mesh, kafka: SocketAddr, http: SocketAddr, data: &Path) {
+    pub(crate) fn listening(&self, mesh: &Mesh, kafka: &str, http: SocketAddr, data: &Path) {
         let (domains, products) = (plural(mesh.domains.len(), "domain"), plural(mesh.products.len(), "product"));
         println!("mesh    {} · {domains}, {products}", mesh.id);
         println!("kafka   {kafka}");

@@ -44,14 +44,19 @@ async fn log_has_effect(connection: &Connection, files: &Files, mesh: &MeshId) -
     if is_weft_log(connection).await.map_err(|error| error.diagnostics(mesh))? {
         return Ok(());
     }
-    Err(Diagnostics::from(Diagnostic {
+    Err(no_effect(&connection.bootstrap, line))
+}
+
+/// Section `log` is there, and the Kafka of the mesh is not the log of this process.
+pub(crate) fn no_effect(bootstrap: &str, line: u32) -> Diagnostics {
+    Diagnostics::from(Diagnostic {
         kind: Kind::Invalid,
         code: "NODE-009",
         what: "section \"log\" would have no effect".to_owned(),
-        because: format!("it tunes Weft's embedded log, and the Kafka at {} is another one", connection.bootstrap),
+        because: format!("it tunes Weft's embedded log, and the Kafka at {bootstrap} is another one"),
         try_: "drop the section, and set the same on that Kafka".to_owned(),
         place: Some(Place { file: "weft.yaml".to_owned(), line }),
-    }))
+    })
 }
 
 /// The same, with descriptors and desired state at hand.

@@ -10,6 +10,7 @@
 //! Start reading in `up.rs`, then `node.rs`.
 #![expect(clippy::print_stdout, reason = "a command line prints")]
 
+mod broker;
 mod cli;
 mod console;
 mod control;
@@ -126,6 +127,7 @@ fn up_options(args: UpArgs) -> up::UpOptions {
     up::UpOptions {
         load: args.folder.load_options(),
         folder: args.folder.folder,
+        kafka: args.kafka,
         kafka_listen: args.kafka_listen,
         http_listen: args.http_listen,
         data: args.data,

@@ -1,7 +1,8 @@
-//! `weft up`: log, desired state, engine and HTTP in one process, and a folder that is applied whenever it changes.
+//! `weft up`: log (or a Kafka outside), desired state, engine and HTTP in one process, and a folder that is applied whenever
+//! it changes.
 //!
 //! ```text
-//!   read folder ─► start log ─► apply ─► node, doors ─┬─ revision came ─► node
+//!   read folder ─► broker ─► apply ────► node, doors ─┬─ revision came ─► node
 //!                                                     ├─ folder changed ─► plan: apply it, or say why not
 //!                                                     ├─ a second went by ─► a line of progress
 //!                                                     └─ Ctrl-C ─► drain; a second one ends at once
@@ -15,13 +16,12 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use weft_catalog::{Connection, Controller, Desired, PlanOptions, watch};
 use weft_gateway::Gateway;
-use weft_log::{Log, LogHandle};
 use weft_model::kind::{Diagnostic, Diagnostics};
 use weft_model::load::{self, Files, LoadOptions};
 use weft_model::mesh::Replay;
 use weft_model::settings::{Fsync, NodeSettings, Settings};
-use weft_wire::env::Env;
 
+use crate::broker::Broker;
 use crate::console::Console;
 use crate::control::{self, Planned, apply, plan_on};
 use crate::doors::{Facts, Rows};
@@ -37,6 +37,8 @@ use crate::watcher::Watcher;
 pub(crate) struct UpOptions {
     /// The mesh folder.
     pub(crate) folder: PathBuf,
+    /// A Kafka outside, in place of the log in this process.
+    pub(crate) kafka: Option<String>,
     /// Where the log listens, in place of `weft.yaml`.
     pub(crate) kafka_listen: Option<SocketAddr>,
     /// Where HTTP listens, in place of `weft.yaml`.
@@ -63,28 +65,34 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     let declared = crate::folder::Folder::read(&folder, &options.load, &Desired::default())?;
     let NodeSettings { settings, .. } = load::node(&declared.files)?;
     let mut edits = edits(&folder, &declared.files, &options)?;
-    let kafka_listen = match options.kafka_listen {
-        Some(listen) => listen,
-        None => listen_addr(&declared.mesh.listeners.kafka)?,
-    };
     let http_listen = options.http_listen.clone().unwrap_or_else(|| declared.mesh.listeners.http.clone());
     let listener = Gateway::bind(&http_listen).await.map_err(|error| Diagnostics::from(*error))?;
     let http_addr = listener.local_addr().map_err(|error| no_address(&error))?;
-    let log = start_log(&data, kafka_listen, options.fsync, &settings).await?;
-    let kafka_addr = log.listen_addr();
-
+    let mesh = declared.mesh.id.clone();
     let shutdown = Shutdown::listen()?;
     let console = Console::new(started);
-    console.listening(&declared.mesh, kafka_addr, http_addr, &data);
+    let found = match &options.kafka {
+        Some(bootstrap) => {
+            if let Some(line) = settings.section_line("log") {
+                return Err(control::no_effect(bootstrap, line));
+            }
+            Broker::other(bootstrap, &mesh, &console, &shutdown).await?
+        }
+        None => {
+            let listen = options.kafka_listen.map_or_else(|| listen_addr(&declared.mesh.listeners.kafka), Ok)?;
+            Some(Broker::embedded(&data, listen, options.fsync, &settings).await?)
+        }
+    };
+    let Some(broker) = found else { return Ok(()) };
+    console.listening(&declared.mesh, &broker.bootstrap(), http_addr, &data);
 
-    let connection = Connection::new(kafka_addr.to_string());
-    let mesh = declared.mesh.id.clone();
+    let connection = Connection::new(broker.bootstrap());
     let mut controller = Controller::new(connection.clone(), mesh.clone(), &control::controller_name());
     let node = Arc::new(Node::start(NodeOptions {
-        bootstrap: kafka_addr.to_string(),
+        bootstrap: broker.bootstrap(),
         mesh: mesh.clone(),
         root: folder.clone(),
-        data_dir: data.clone(),
+        data_dir: broker.caches(&data),
         replay: options.replay,
         settings: settings.clone(),
     })?);
@@ -123,9 +131,7 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     doors.cancel.cancel();
     node.shutdown().await;
     doors.ended().await;
-    if let Err(error) = log.shutdown().await {
-        tracing::error!(%error, "the log did not end as it should");
-    }
+    broker.end().await;
     console.say("stopped");
     Ok(())
 }
@@ -163,7 +169,7 @@ async fn edited(
 /// What the node took from the folder, and which keys the command line decides instead.
 fn edits(folder: &Path, files: &Files, options: &UpOptions) -> Result<Edits, Diagnostics> {
     let flags = [
-        ("listeners.kafka", options.kafka_listen.is_some()),
+        ("listeners.kafka", options.kafka_listen.is_some() || options.kafka.is_some()),
         ("listeners.http", options.http_listen.is_some()),
         ("replay.speed", options.replay.is_some()),
         ("log.fsync", options.fsync.is_some()),
@@ -247,20 +253,6 @@ fn serve(node: &Arc<Node>, listener: tokio::net::TcpListener, settings: &Setting
         }
     });
     Ok(Doors { cancel, task })
-}
-
-async fn start_log(
-    data: &Path,
-    listen: SocketAddr,
-    fsync: Option<Fsync>,
-    settings: &Settings,
-) -> Result<LogHandle, Diagnostics> {
-    let mut options = settings::log(settings, weft_log::Options::new(data.join("log")));
-    options.listen = listen;
-    if let Some(fsync) = fsync {
-        options.fsync = settings::fsync_mode(fsync);
-    }
-    Log::start(options, Env::real()).await.map_err(|error| Diagnostics::from(error.diagnostic()))
 }
 
 fn listen_addr(text: &str) -> Result<SocketAddr, Diagnostics> {

@@ -7,6 +7,7 @@ mod data;
 mod descriptors;
 mod equality;
 mod garbage;
+mod on_kafka;
 mod running;
 mod settings;
 mod streams;

@@ -19,6 +19,7 @@ use rdkafka::{ClientContext, TopicPartitionList};
 use weft_model::progress::{HEADER, RecordProgress};
 
 use super::error::SessionError;
+use super::tasks::Plan;
 use crate::config::EngineOptions;
 use crate::ir::{InternalTopic, InternalTopicKind};
 
@@ -397,6 +398,47 @@ pub(crate) fn create_topics(
         }
     }
     Ok(())
+}
+
+/// Between two looks for topics.
+const TOPICS_WAIT: Duration = Duration::from_millis(20);
+
+/// Waits until the broker shows every input topic, and with the partitions that the program was compiled for. On several
+/// brokers a topic that was just created shows a moment later; whoever joined a group before that would share out only
+/// what it knows, and look again half a minute later.
+pub(crate) fn wait_for_topics(
+    consumer: &GroupConsumer,
+    plan: &Plan,
+    timeout: Duration,
+    stop: &AtomicBool,
+) -> Result<(), SessionError> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let metadata =
+            consumer.client().fetch_metadata(None, timeout).map_err(|e| SessionError::of("look for topics", &e))?;
+        let found: HashMap<&str, usize> =
+            metadata.topics().iter().map(|topic| (topic.name(), topic.partitions().len())).collect();
+        let mut missing = None;
+        for (topic, partitions) in plan.inputs() {
+            match found.get(topic) {
+                Some(&count) if count == partitions as usize => {}
+                Some(0) | None => missing = Some(topic),
+                Some(count) => {
+                    return Err(SessionError::Failed(format!(
+                        "topic \"{topic}\" has {count} partitions, and the product was planned for {partitions}"
+                    )));
+                }
+            }
+        }
+        let Some(topic) = missing else { return Ok(()) };
+        if stop.load(Ordering::Relaxed) {
+            return Err(SessionError::Stopped);
+        }
+        if Instant::now() > deadline {
+            return Err(SessionError::StartOver(format!("topic \"{topic}\" is not there")));
+        }
+        std::thread::sleep(TOPICS_WAIT);
+    }
 }
 
 /// Deletes the records of repartition topics that every reader is past. Best effort: the next call covers more.

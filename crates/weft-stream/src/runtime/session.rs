@@ -84,7 +84,8 @@ impl<'a> Session<'a> {
         kafka::create_topics(&context.admin, &context.plan.program.internal_topics(context.plan.generation), timeout)?;
         let made = |e: KafkaError| SessionError::Failed(format!("the consumer cannot be made: {e}"));
         let consumer = kafka::group_consumer(options, &context.group).map_err(made)?;
-        let topics: Vec<&str> = context.plan.partitioned.iter().map(String::as_str).collect();
+        kafka::wait_for_topics(&consumer, &context.plan, timeout, &context.stop)?;
+        let topics: Vec<&str> = context.plan.partitioned.keys().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(|e| SessionError::of("subscribe", &e))?;
         // First the group, then the producer: a predecessor under our name has lost its place in the group before its
         // producer is fenced, so it can tell being replaced from having been too slow.
@@ -333,7 +334,7 @@ impl<'a> Session<'a> {
         let timeout = Duration::from_millis(self.context.options.request_timeout_ms);
         self.context.counters.lock().state = ProductState::Restoring;
         let assigned: HashSet<(String, u32)> = partitions.iter().cloned().collect();
-        let ids = plan.tasks(&assigned).map_err(SessionError::Failed)?;
+        let ids = plan.tasks(&assigned).map_err(SessionError::StartOver)?;
         let committed = Committed::read(&self.consumer, partitions, timeout)?;
         let (latest, cursor) = self.context.board.all(&plan.topics);
         self.cursor = cursor;

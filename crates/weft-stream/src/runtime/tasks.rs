@@ -23,8 +23,8 @@ pub(crate) type TaskId = (usize, u32);
 pub(crate) struct Plan {
     pub program: Arc<Program>,
     pub generation: u32,
-    /// Topics of the inputs that are not broadcast: what the group subscribes to.
-    pub partitioned: BTreeSet<String>,
+    /// Topics of the inputs that are not broadcast, with their partitions: what the group subscribes to.
+    pub partitioned: BTreeMap<String, u32>,
     /// Topics of broadcast inputs, with their partitions.
     pub broadcast: BTreeMap<String, u32>,
     /// Every input topic: whose progress matters.
@@ -43,7 +43,7 @@ impl Plan {
     pub(crate) fn new(program: Arc<Program>, generation: u32) -> Self {
         let mut plan = Self {
             generation,
-            partitioned: BTreeSet::new(),
+            partitioned: BTreeMap::new(),
             broadcast: BTreeMap::new(),
             topics: HashSet::new(),
             readers: HashMap::new(),
@@ -58,7 +58,7 @@ impl Plan {
                 if declared.broadcast {
                     plan.broadcast.insert(topic.clone(), declared.partitions);
                 } else {
-                    plan.partitioned.insert(topic.clone());
+                    plan.partitioned.insert(topic.clone(), declared.partitions);
                 }
                 if matches!(declared.from, crate::ir::InputFrom::Repartition { .. }) {
                     plan.repartition.insert(topic.clone());
@@ -87,6 +87,11 @@ impl Plan {
         self.program.input_topic(self.generation, self.input(subtopology, input))
     }
 
+    /// Every input topic with its partitions.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.partitioned.iter().chain(&self.broadcast).map(|(topic, partitions)| (topic.as_str(), *partitions))
+    }
+
     /// The tasks whose every partitioned input is among the assigned partitions.
     pub(crate) fn tasks(&self, assigned: &HashSet<(String, u32)>) -> Result<Vec<TaskId>, String> {
         let mut tasks = Vec::new();
@@ -103,8 +108,8 @@ impl Plan {
                     tasks.push((at, partition));
                 } else if mine > 0 {
                     return Err(format!(
-                        "partition {partition} of some inputs of a join is assigned here, of others elsewhere: \
-                         their topics have different partition counts"
+                        "partition {partition} of some inputs of a join is assigned here, of others not: whoever \
+                         shared them out did not know of all topics yet"
                     ));
                 }
             }

@@ -1,0 +1,55 @@
+//! The same mesh on Apache Kafka: the same results, whatever happens to either.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use e2e::mesh::{Mesh, Options};
+use e2e::process::Process;
+
+/// Seconds that a January may take: Kafka's transactions are slower than the embedded log's.
+const JANUARY: u64 = 300;
+const SOON: Duration = Duration::from_secs(120);
+
+fn options(partitions: u32) -> Options {
+    Options { partitions: Some(partitions), on_kafka: true, ..Options::default() }
+}
+
+#[test]
+fn january_on_1_partition() -> Result<()> {
+    let said = Mesh::up(options(1))?.equals_duckdb(JANUARY)?;
+    println!("{said}");
+    Ok(())
+}
+
+/// The node is there before its Kafka, says so, and ends when asked to.
+#[test]
+fn a_kafka_that_is_not_there_yet_is_waited_for() -> Result<()> {
+    let mut mesh = Mesh::prepare(options(1))?;
+    let bootstrap = mesh.bootstrap();
+    mesh.server()?.kill();
+    let mut process = Process::start("weft-up-early", mesh.command()?, mesh.folder())?;
+    let waiting = format!("waiting for the Kafka at {bootstrap}");
+    process.wait_until("a word about the wait", SOON, |stdout| stdout.contains(&waiting).then_some(()))?;
+    process.interrupt()?;
+    process.finish(SOON)?;
+    let mut process = Process::start("weft-up-early-again", mesh.command()?, mesh.folder())?;
+    process.wait_until("a word about the wait", SOON, |stdout| stdout.contains(&waiting).then_some(()))?;
+    mesh.server()?.restart()?;
+    process.wait_until("the sources", SOON, |stdout| stdout.contains("every source is complete").then_some(()))
+}
+
+/// Nodes that die, and over HTTP.
+#[test]
+fn january_on_4_partitions_after_5_kills() -> Result<()> {
+    let mut mesh = Mesh::up(Options { speed: Some(100_000), ..options(4) })?;
+    for _ in 0..5 {
+        thread::sleep(Duration::from_millis(1500));
+        mesh.kill();
+        mesh.start()?;
+    }
+    mesh.equals_duckdb(JANUARY)?;
+    let said = mesh.doors_answer()?;
+    println!("{said}");
+    Ok(())
+}
