@@ -1,6 +1,6 @@
 //! Committed offsets, pending ones of open transactions, and when they go.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use tracing::warn;
 
@@ -29,21 +29,10 @@ impl Groups {
         let committed = self.with(group, founds, |state| {
             state.core.check_commit(self.now(), member, false)?;
             self.reschedule(group, state);
-            let mut puts = Puts::new();
-            let mut answers = Vec::with_capacity(offsets.len());
-            let mut accepted = Vec::new();
-            for ((topic, partition), offset) in offsets {
-                let answer = self.check_metadata(&offset.metadata);
-                if answer.is_ok() {
-                    let record = Record::Offset(group.to_owned(), topic.clone(), partition, offset.clone());
-                    puts.push(record.put());
-                    accepted.push(((topic, partition), offset));
-                }
-                answers.push(answer);
-            }
-            let position = self.put(puts)?;
-            state.offsets.extend(accepted);
-            Ok((answers, position))
+            let record = |(topic, partition): &TopicPartition, offset: &OffsetRecord| {
+                Record::Offset(group.to_owned(), topic.clone(), *partition, offset.clone())
+            };
+            self.put_offsets(offsets, record, &mut state.offsets)
         })?;
         // A generation of a group that is not there, as Kafka answers it.
         committed.unwrap_or(Err(GroupError::IllegalGeneration { current: 0 }))
@@ -60,24 +49,31 @@ impl Groups {
         let committed = self.with(group, member.generation < 0, |state| {
             state.core.check_commit(self.now(), member, true)?;
             self.reschedule(group, state);
-            let mut puts = Puts::new();
-            let mut answers = Vec::with_capacity(offsets.len());
-            let mut accepted = Vec::new();
-            for ((topic, partition), offset) in offsets {
-                let answer = self.check_metadata(&offset.metadata);
-                if answer.is_ok() {
-                    let (group, topic_name) = (group.to_owned(), topic.clone());
-                    let record = Record::PendingOffset(producer_id, group, topic_name, partition, offset.clone());
-                    puts.push(record.put());
-                    accepted.push(((topic, partition), offset));
-                }
-                answers.push(answer);
-            }
-            let position = self.put(puts)?;
-            state.pending.entry(producer_id).or_default().extend(accepted);
-            Ok((answers, position))
+            let record = |(topic, partition): &TopicPartition, offset: &OffsetRecord| {
+                Record::PendingOffset(producer_id, group.to_owned(), topic.clone(), *partition, offset.clone())
+            };
+            // Nothing is pending where nothing could be put.
+            let mut pending = BTreeMap::new();
+            let committed = self.put_offsets(offsets, record, &mut pending)?;
+            state.pending.entry(producer_id).or_default().extend(pending);
+            Ok(committed)
         })?;
         committed.unwrap_or(Err(GroupError::IllegalGeneration { current: 0 }))
+    }
+
+    /// Puts the offsets whose metadata is within bounds, and takes them over once they are put.
+    fn put_offsets(
+        &self,
+        offsets: Vec<(TopicPartition, OffsetRecord)>,
+        record: impl Fn(&TopicPartition, &OffsetRecord) -> Record,
+        into: &mut BTreeMap<TopicPartition, OffsetRecord>,
+    ) -> Committed {
+        let answers: Vec<_> = offsets.iter().map(|(_, offset)| self.check_metadata(&offset.metadata)).collect();
+        let accepted: Vec<_> =
+            offsets.into_iter().zip(&answers).filter(|(_, answer)| answer.is_ok()).map(|(one, _)| one).collect();
+        let position = self.put(accepted.iter().map(|(at, offset)| record(at, offset).put()).collect())?;
+        into.extend(accepted);
+        Ok((answers, position))
     }
 
     /// The records that end a transaction's offsets in one group; [`Groups::end_pending`] follows when they are put.

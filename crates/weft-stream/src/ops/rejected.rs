@@ -66,6 +66,21 @@ pub(crate) struct Origin {
     pub(crate) raw: Option<Vec<u8>>,
 }
 
+impl Origin {
+    /// The row on its way to `errors` or `late`.
+    pub(crate) fn rejected<'a>(&'a self, at: &'a str, reason: &'a str) -> Rejected<'a> {
+        Rejected {
+            at,
+            topic: self.topic.as_deref(),
+            partition: self.partition,
+            offset: self.offset,
+            reason,
+            raw: self.raw.as_deref(),
+            ..Rejected::default()
+        }
+    }
+}
+
 /// Where row `row` of a batch came from.
 pub(crate) fn origin(sources: &Sources, batch: &Batch, row: usize) -> Origin {
     let Meta { source, .. } = batch.meta[row];

@@ -7,7 +7,7 @@ use weft_model::progress::{RecordProgress, WatermarkMs};
 
 use super::{Effect, Task, row_number};
 use crate::ops::batch::{Batch, Meta, Sources};
-use crate::ops::rejected::{Origin, Rejected, origin};
+use crate::ops::rejected::{Rejected, origin};
 
 impl Task {
     pub(super) fn sort_out_late(
@@ -37,20 +37,13 @@ impl Task {
                 on_time.push(row_number(row));
                 continue;
             }
-            let Origin { topic, partition, offset, raw } = origin(sources, batch, row);
-            let stage = self.stage(at);
+            let (origin, stage) = (origin(sources, batch, row), self.stage(at));
             let reason =
                 if window_ms.is_some() { "its window had closed" } else { "rows it could meet had been let go" };
             let rejected = Rejected {
-                at: &stage,
-                topic: topic.as_deref(),
-                partition,
-                offset,
-                reason,
-                raw: raw.as_deref(),
                 window: window(meta),
                 watermark: Some(meta.row_watermark),
-                ..Rejected::default()
+                ..origin.rejected(&stage, reason)
             };
             self.reject(PortRole::Late, &rejected, meta.row_watermark, effects);
         }
@@ -70,18 +63,9 @@ impl Task {
         effects: &mut Vec<Effect>,
     ) {
         for (row, reason) in bad {
-            let Origin { topic, partition, offset, raw } = origin(sources, batch, *row as usize);
-            let stage = self.stage(at);
-            let rejected = Rejected {
-                at: &stage,
-                topic: topic.as_deref(),
-                partition,
-                offset,
-                reason,
-                raw: raw.as_deref(),
-                ..Rejected::default()
-            };
-            self.reject(PortRole::Errors, &rejected, batch.meta[*row as usize].row_watermark, effects);
+            let (origin, stage) = (origin(sources, batch, *row as usize), self.stage(at));
+            let row_watermark = batch.meta[*row as usize].row_watermark;
+            self.reject(PortRole::Errors, &origin.rejected(&stage, reason), row_watermark, effects);
         }
     }
 
