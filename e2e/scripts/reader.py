@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 class Topics:
     """Follows topics from their beginning; every record becomes one line of a file per topic."""
 
-    def __init__(self, bootstrap, topics, folder):
+    def __init__(self, bootstrap, topics, folder, client=None):
         self.folder = pathlib.Path(folder)
         self.counts = dict.fromkeys(topics, 0)
         self.partitions = {}
@@ -18,12 +18,13 @@ class Topics:
         self.consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
-                "group.id": "weft-e2e-mesh-reader",
+                "group.id": "__weft.flights.e2e-mesh-reader",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "fetch.message.max.bytes": 4 << 20,
                 "log_level": 0,
+                **(client or {}),
             }
         )
         waiting = set(topics)

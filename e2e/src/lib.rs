@@ -14,10 +14,12 @@
 
 #![expect(clippy::print_stderr, reason = "a harness tells its reader what failed")]
 
+mod apache;
 pub mod client;
 pub mod http;
 pub mod mesh;
 pub mod peers;
 pub mod process;
+pub mod secured;
 pub mod server;
 pub mod sse;

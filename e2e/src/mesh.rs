@@ -40,16 +40,27 @@ pub struct Mesh {
     http: u16,
     process: Option<Process>,
     server: Option<Server>,
+    /// librdkafka properties of a Kafka that lets nobody in without them.
+    client: Vec<(String, String)>,
     starts: u32,
 }
 
 impl Mesh {
     /// Copies the example and changes the copy as `options` say; nothing runs yet.
     pub fn prepare(options: Options) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("weft-e2e-").tempdir()?;
         let server = if options.on_kafka { Some(Server::start(Kind::Kafka)?) } else { None };
+        Self::prepare_with(options, server)
+    }
+
+    /// The same on a Kafka that runs.
+    pub fn prepare_on(options: Options, server: Server) -> Result<Self> {
+        Self::prepare_with(options, Some(server))
+    }
+
+    fn prepare_with(options: Options, server: Option<Server>) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("weft-e2e-").tempdir()?;
         let (kafka, http) = (free_port()?, free_port()?);
-        let mesh = Self { folder, options, kafka, http, process: None, server, starts: 0 };
+        let mesh = Self { folder, options, kafka, http, process: None, server, client: Vec::new(), starts: 0 };
         let status = Command::new("cp")
             .arg("-r")
             .arg(peers::repository().join("examples/flights"))
@@ -105,12 +116,53 @@ impl Mesh {
         Ok(())
     }
 
+    /// Puts the Kafka into section `clusters` of `weft.yaml`, with these properties; `topics` are lines below it. A password
+    /// lies in a file.
+    pub fn declare_cluster(&mut self, client: &[(&str, &str)], topics: &[&str]) -> Result<()> {
+        let mut section = format!("\nclusters:\n  ours:\n    bootstrap: {}\n", self.bootstrap());
+        if !client.is_empty() {
+            section += "    client:\n";
+        }
+        for (name, value) in client {
+            if *name == "sasl.password" {
+                fs::write(self.folder.path().join("secret"), format!("{value}\n"))?;
+                section += &format!("      {name}: file:{}\n", self.folder.path().join("secret").display());
+            } else {
+                section += &format!("      {name}: \"{value}\"\n");
+            }
+        }
+        if !topics.is_empty() {
+            section += &format!("    topics: {{ {} }}\n", topics.join(", "));
+        }
+        self.client = client.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.edit("weft.yaml", |text| {
+            let kept = text.split("\nclusters:").next().unwrap_or(text);
+            format!("{kept}{section}")
+        })
+    }
+
+    /// Any command of weft about this folder, on the Kafka of the mesh.
+    pub fn weft(&self, words: &[&str]) -> Result<Command> {
+        let mut command = Command::new(peers::weft()?);
+        command.args(words);
+        if !self.is_declared()? {
+            command.args(["--kafka", &self.bootstrap()]);
+        }
+        Ok(command)
+    }
+
+    fn is_declared(&self) -> Result<bool> {
+        Ok(fs::read_to_string(self.path("weft.yaml"))?.contains("\nclusters:"))
+    }
+
     /// The command line of `weft up` for this mesh.
     pub fn command(&self) -> Result<Command> {
         let mut command = Command::new(peers::weft()?);
         command.arg("up").arg(self.path(""));
-        let kafka = if self.server.is_some() { "--kafka" } else { "--kafka-listen" };
-        command.args([kafka, &self.bootstrap()]);
+        if !self.is_declared()? {
+            let kafka = if self.server.is_some() { "--kafka" } else { "--kafka-listen" };
+            command.args([kafka, &self.bootstrap()]);
+        }
         command.args(["--http-listen", &self.http()]);
         command.arg("--data").arg(self.folder.path().join("data"));
         if let Some(partitions) = self.options.partitions {
@@ -196,6 +248,7 @@ impl Mesh {
     pub fn equals_duckdb(&mut self, seconds: u64) -> Result<String> {
         let question = json!({
             "bootstrap": self.bootstrap(),
+            "client": Value::from_iter(self.client.clone()),
             "files": self.files()?,
             "disorder": self.options.disorder,
             "seconds": seconds,

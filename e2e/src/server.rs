@@ -1,17 +1,19 @@
 //! The Kafka that a test talks to: our log, a whole mesh, or Apache Kafka. The tests cannot tell.
 
-use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use tempfile::TempDir;
 
+pub use crate::apache::java;
+use crate::apache::{self, Ports};
 use crate::peers::{self, Peer};
 use crate::process::{Process, free_port};
+use crate::secured::Secured;
 
 const START: Duration = Duration::from_secs(60);
 
@@ -24,13 +26,19 @@ pub enum Kind {
     Kafka,
 }
 
-/// A broker on a loopback port that outlives `kill -9`.
+/// One broker, or several, on loopback ports that outlive `kill -9`.
 #[derive(Debug)]
 pub struct Server {
     kind: Kind,
     folder: TempDir,
-    port: u16,
     settings: Vec<String>,
+    brokers: Vec<Broker>,
+}
+
+#[derive(Debug)]
+struct Broker {
+    folder: PathBuf,
+    port: u16,
     process: Process,
     starts: u32,
 }
@@ -43,22 +51,44 @@ impl Server {
 
     /// The same with settings: arguments of `weft log`, or lines of Kafka's `server.properties`.
     pub fn start_with(kind: Kind, settings: &[&str]) -> Result<Self> {
+        Self::launch(kind, 1, settings.iter().map(|setting| (*setting).to_owned()).collect(), &[])
+    }
+
+    /// Apache Kafka of so many brokers; topics have a copy on each, and two of three must have a record.
+    pub fn start_brokers(count: usize) -> Result<Self> {
+        Self::launch(Kind::Kafka, count, vec![format!("min.insync.replicas={}", count.div_ceil(2))], &[])
+    }
+
+    /// Apache Kafka that lets nobody in without TLS and, as `secured` says, a log-in.
+    pub fn start_secured(secured: &Secured) -> Result<Self> {
+        Self::launch(Kind::Kafka, 1, secured.broker_settings(), &secured.format_arguments())
+    }
+
+    fn launch(kind: Kind, count: usize, settings: Vec<String>, format: &[String]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("weft-e2e-").tempdir()?;
-        let port = free_port()?;
-        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        if kind == Kind::Kafka {
-            format_kafka(folder.path(), port, &settings)?;
+        let mut all = Vec::new();
+        for _ in 0..count {
+            all.push(Ports { clients: free_port()?, controller: free_port()? });
         }
-        let process = launch(kind, folder.path(), port, &settings, 0)?;
-        let mut server = Self { kind, folder, port, settings, process, starts: 1 };
+        let mut brokers = Vec::new();
+        for (id, ports) in (1..).zip(&all) {
+            let own = if count == 1 { folder.path().to_path_buf() } else { folder.path().join(format!("broker-{id}")) };
+            if kind == Kind::Kafka {
+                apache::format(&own, id, &all, &settings, format)?;
+            }
+            let process = run(kind, &own, ports.clients, &settings, 0)?;
+            brokers.push(Broker { folder: own, port: ports.clients, process, starts: 1 });
+        }
+        let mut server = Self { kind, folder, settings, brokers };
         server.wait_until_it_listens()?;
         Ok(server)
     }
 
-    /// `host:port` for clients.
+    /// `host:port` for clients, several with commas.
     #[must_use]
     pub fn bootstrap(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        let addresses: Vec<String> = self.brokers.iter().map(|broker| format!("127.0.0.1:{}", broker.port)).collect();
+        addresses.join(",")
     }
 
     /// A folder for the files of the test; gone with the server.
@@ -67,34 +97,58 @@ impl Server {
         self.folder.path()
     }
 
-    /// Where the broker keeps its data.
+    /// Where the first broker keeps its data.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.brokers[0].folder.join("data")
     }
 
-    /// The process, for its memory and processor time.
+    /// The process of the first broker, for its memory and processor time.
     #[must_use]
     pub fn process(&self) -> &Process {
-        &self.process
+        &self.brokers[0].process
     }
 
-    /// `kill -9`.
+    /// `kill -9` of all.
     pub fn kill(&mut self) {
-        self.process.kill();
+        self.brokers.iter_mut().for_each(|broker| broker.process.kill());
     }
 
-    /// Starts it again on the same data and port.
+    /// `kill -9` of one, from 0.
+    pub fn kill_broker(&mut self, at: usize) {
+        self.brokers[at].process.kill();
+    }
+
+    /// Starts all again on the same data and ports.
     pub fn restart(&mut self) -> Result<()> {
-        self.process.kill();
-        self.process = launch(self.kind, self.folder.path(), self.port, &self.settings, self.starts)?;
-        self.starts += 1;
+        self.kill();
+        for at in 0..self.brokers.len() {
+            self.run_again(at)?;
+        }
         self.wait_until_it_listens()
     }
 
+    /// Starts one again, from 0.
+    pub fn restart_broker(&mut self, at: usize) -> Result<()> {
+        self.kill_broker(at);
+        self.run_again(at)?;
+        self.wait_until_it_listens()
+    }
+
+    fn run_again(&mut self, at: usize) -> Result<()> {
+        let broker = &mut self.brokers[at];
+        broker.process = run(self.kind, &broker.folder, broker.port, &self.settings, broker.starts)?;
+        broker.starts += 1;
+        Ok(())
+    }
+
     fn wait_until_it_listens(&mut self) -> Result<()> {
-        let port = self.port;
-        self.process.wait_until("it listens", START, |_| TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(()))
+        for broker in &mut self.brokers {
+            let port = broker.port;
+            let listens = |_: &str| TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(());
+            broker.process.wait_until("it listens", START, listens)?;
+        }
+        Ok(())
     }
 
     /// Creates a topic; a setting is `name=value`.
@@ -123,7 +177,7 @@ pub fn create_topic(bootstrap: &str, topic: &str, partitions: u32, settings: &[&
     }
 }
 
-fn launch(kind: Kind, folder: &Path, port: u16, settings: &[String], starts: u32) -> Result<Process> {
+fn run(kind: Kind, folder: &Path, port: u16, settings: &[String], starts: u32) -> Result<Process> {
     let command = match kind {
         Kind::Weft => {
             let mut command = Command::new(peers::weft()?);
@@ -131,62 +185,7 @@ fn launch(kind: Kind, folder: &Path, port: u16, settings: &[String], starts: u32
             command.args(["--listen", &format!("127.0.0.1:{port}")]).args(settings);
             command
         }
-        Kind::Kafka => {
-            let mut command = java(folder)?;
-            command.arg("kafka.Kafka").arg(folder.join("server.properties"));
-            command
-        }
+        Kind::Kafka => apache::broker(folder)?,
     };
     Process::start(&format!("broker-{starts}"), command, folder)
-}
-
-/// `java` with Kafka's jars, ready for a main class.
-pub fn java(folder: &Path) -> Result<Command> {
-    let classes = Peer::Kafka.require()?;
-    let classes = classes.parent().context("the marker lies in a folder")?;
-    let libs = peers::home().join("kafka/libs/*");
-    let logging = folder.join("log4j2.properties");
-    fs::write(
-        &logging,
-        "rootLogger.level=warn\nrootLogger.appenderRef.out.ref=out\nappender.out.type=Console\nappender.out.name=out\nappender.out.target=SYSTEM_ERR\nappender.out.layout.type=PatternLayout\nappender.out.layout.pattern=%p %m%n\n",
-    )?;
-    let mut command = Command::new("java");
-    command.args(["-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4"]);
-    command.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
-    command.arg("-cp").arg(format!("{}:{}", classes.display(), libs.display()));
-    Ok(command)
-}
-
-fn format_kafka(folder: &Path, port: u16, settings: &[String]) -> Result<()> {
-    let controller = free_port()?;
-    let data = folder.join("data");
-    let properties = folder.join("server.properties");
-    let text = format!(
-        "process.roles=broker,controller\n\
-         node.id=1\n\
-         controller.quorum.voters=1@127.0.0.1:{controller}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-         controller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
-         log.dirs={}\n\
-         offsets.topic.replication.factor=1\n\
-         offsets.topic.num.partitions=4\n\
-         transaction.state.log.replication.factor=1\n\
-         transaction.state.log.min.isr=1\n\
-         transaction.state.log.num.partitions=4\n\
-         share.coordinator.state.topic.replication.factor=1\n\
-         share.coordinator.state.topic.min.isr=1\n\
-         group.initial.rebalance.delay.ms=0\n\
-         auto.create.topics.enable=false\n\
-         {}\n",
-        data.display(),
-        settings.join("\n"),
-    );
-    fs::write(&properties, text)?;
-    let mut command = java(folder)?;
-    command.args(["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"]);
-    command.arg(&properties);
-    Process::start("format", command, folder)?.finish(START)?;
-    Ok(())
 }

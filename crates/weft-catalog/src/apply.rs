@@ -10,7 +10,6 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use weft_model::name::MeshId;
@@ -21,6 +20,7 @@ use crate::desired::{Desired, INTENT_KEY, Intent, MESH_KEY, MeshRecord, product_
 use crate::error::CatalogError;
 use crate::kafka::{Admin, admin_options, blocking, broker_error, client_config, open_admin, read_desired_now};
 use crate::plan::{Plan, TopicChange};
+use crate::topic_requests;
 use crate::topics::{DESIRED_MESSAGE_BYTES_MAX, TopicSpec};
 
 /// What an apply did.
@@ -78,12 +78,7 @@ impl Controller {
         }
         let admin = open_admin(&self.connection)?;
         let desired_topic = internal(&self.mesh, DESIRED);
-        let mut creates: Vec<&TopicSpec> = Vec::new();
-        for change in &plan.topics {
-            if let TopicChange::Create(spec) = change {
-                creates.push(spec);
-            }
-        }
+        let mut creates: Vec<&TopicSpec> = plan.topics.iter().filter_map(TopicChange::created).collect();
         let mut created = Vec::new();
         if let Some(at) = creates.iter().position(|spec| spec.name == desired_topic) {
             let spec = creates.remove(at);
@@ -195,63 +190,18 @@ impl Controller {
     }
 
     async fn create(&self, admin: &Admin, specs: &[&TopicSpec]) -> Result<(), CatalogError> {
-        let mut topics = Vec::with_capacity(specs.len());
-        for spec in specs {
-            let partitions = i32::try_from(spec.partitions).expect("the loader bounds partitions");
-            // -1: as many replicas as the broker's own default.
-            let mut topic = NewTopic::new(&spec.name, partitions, TopicReplication::Fixed(-1));
-            for (key, value) in &spec.configs {
-                topic = topic.set(key, value);
-            }
-            topics.push(topic);
-        }
-        let done = admin.create_topics(&topics, &admin_options(&self.connection)).await;
-        for result in done.map_err(|error| broker_error("creating topics", &error))? {
-            match result {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((topic, code)) => return Err(CatalogError::Topic { topic, reason: code.to_string() }),
-            }
-        }
-        Ok(())
+        done(topic_requests::create(admin, specs, &admin_options(&self.connection)).await?)
     }
 
     async fn alter(&self, admin: &Admin, plan: &Plan) -> Result<Vec<String>, CatalogError> {
-        let (mut configs, mut partitions, mut altered) = (Vec::new(), Vec::new(), Vec::new());
-        for change in &plan.topics {
-            match change {
-                TopicChange::Configure { topic, configs: all, .. } => {
-                    let mut alter = AlterConfig::new(ResourceSpecifier::Topic(topic));
-                    for (key, value) in all {
-                        alter = alter.set(key, value);
-                    }
-                    configs.push(alter);
-                    altered.push(topic.clone());
-                }
-                TopicChange::AddPartitions { topic, to, .. } => {
-                    partitions.push(NewPartitions::new(topic, usize::try_from(*to).expect("a count of partitions")));
-                    altered.push(topic.clone());
-                }
-                TopicChange::Create(_) | TopicChange::Keep { .. } | TopicChange::Delete { .. } => {}
-            }
-        }
         let options = admin_options(&self.connection);
-        if !configs.is_empty() {
-            let done = admin.alter_configs(&configs, &options).await;
-            for result in done.map_err(|error| broker_error("changing settings of topics", &error))? {
-                if let Err((resource, code)) = result {
-                    return Err(CatalogError::Topic { topic: format!("{resource:?}"), reason: code.to_string() });
-                }
-            }
-        }
-        if !partitions.is_empty() {
-            let done = admin.create_partitions(&partitions, &options).await;
-            for result in done.map_err(|error| broker_error("adding partitions", &error))? {
-                if let Err((topic, code)) = result {
-                    return Err(CatalogError::Topic { topic, reason: code.to_string() });
-                }
-            }
-        }
-        Ok(altered)
+        done(topic_requests::configure(admin, &plan.topics, &options).await?)?;
+        done(topic_requests::widen(admin, &plan.topics, &options).await?)?;
+        let altered = plan.topics.iter().filter_map(|change| match change {
+            TopicChange::Configure { topic, .. } | TopicChange::AddPartitions { topic, .. } => Some(topic.clone()),
+            TopicChange::Create(_) | TopicChange::Keep { .. } | TopicChange::Delete { .. } => None,
+        });
+        Ok(altered.collect())
     }
 
     async fn delete(&self, admin: &Admin, plan: &Plan) -> Result<Vec<String>, CatalogError> {
@@ -263,17 +213,16 @@ impl Controller {
                 _ => None,
             })
             .collect();
-        if deletes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let done = admin.delete_topics(&deletes, &admin_options(&self.connection)).await;
-        for result in done.map_err(|error| broker_error("deleting topics", &error))? {
-            match result {
-                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
-                Err((topic, code)) => return Err(CatalogError::Topic { topic, reason: code.to_string() }),
-            }
-        }
+        done(topic_requests::delete(admin, &deletes, &admin_options(&self.connection)).await?)?;
         Ok(deletes.into_iter().map(str::to_owned).collect())
+    }
+}
+
+/// The first topic that the Kafka was unwilling about is the error.
+fn done(unwilling: Vec<topic_requests::Unwilling>) -> Result<(), CatalogError> {
+    match unwilling.into_iter().next() {
+        None => Ok(()),
+        Some(one) => Err(CatalogError::Topic { topic: one.topic, reason: one.code.to_string() }),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use weft_model::cluster::TopicDefaults;
+
 /// A Kafka, and how to speak to it.
 #[derive(Debug, Clone)]
 pub struct Connection {
@@ -10,6 +12,8 @@ pub struct Connection {
     pub bootstrap: String,
     /// librdkafka settings that go over ours, such as `security.protocol`. Empty on loopback.
     pub client: BTreeMap<String, String>,
+    /// What topics get that an apply makes. Default: what the Kafka gives them.
+    pub topics: TopicDefaults,
     /// Longest wait for one answer. Default 30 s.
     pub timeout: Duration,
 }
@@ -17,6 +21,11 @@ pub struct Connection {
 impl Connection {
     /// A plain connection with the default timeout.
     pub fn new(bootstrap: impl Into<String>) -> Self {
-        Self { bootstrap: bootstrap.into(), client: BTreeMap::new(), timeout: Duration::from_secs(30) }
+        Self {
+            bootstrap: bootstrap.into(),
+            client: BTreeMap::new(),
+            topics: TopicDefaults::default(),
+            timeout: Duration::from_secs(30),
+        }
     }
 }

@@ -37,6 +37,40 @@ pub enum CatalogError {
         /// Trying again may help.
         retriable: bool,
     },
+    /// The Kafka refuses us, or we refuse it: TLS or log-in.
+    #[error("{reason}")]
+    NotLetIn {
+        /// Where it was asked.
+        bootstrap: String,
+        /// What was said.
+        reason: String,
+    },
+    /// The Kafka lacks what Weft stands on.
+    #[error("{reason}")]
+    TooOld {
+        /// Where it was asked.
+        bootstrap: String,
+        /// What is missing, and since when Kafka has it.
+        reason: String,
+    },
+    /// Brokers say they are where nobody answers.
+    #[error("broker {broker} says that it is at {address}, and there: {reason}")]
+    Advertised {
+        /// Where it was asked.
+        bootstrap: String,
+        /// Which broker.
+        broker: i32,
+        /// Where it says it is.
+        address: String,
+        /// What connecting there came to.
+        reason: String,
+    },
+    /// librdkafka does not take the properties of the connection.
+    #[error("{reason}")]
+    Properties {
+        /// What it said.
+        reason: String,
+    },
     /// The broker did not create, change or delete a topic.
     #[error("topic \"{topic}\": {reason}")]
     Topic {
@@ -58,7 +92,7 @@ pub enum CatalogError {
 impl CatalogError {
     /// May trying again help?
     pub fn is_retriable(&self) -> bool {
-        matches!(self, Self::Kafka { retriable: true, .. })
+        matches!(self, Self::Kafka { retriable: true, .. } | Self::Advertised { .. })
     }
 
     /// The sentences a person reads.
@@ -83,6 +117,33 @@ impl CatalogError {
                 "APPLY-011",
                 format!("could not reach or change the desired state of mesh \"{mesh}\""),
                 format!("check the broker with `weft doctor`; then {again}"),
+            ),
+            Self::NotLetIn { bootstrap, .. } => (
+                Kind::Denied,
+                "APPLY-015",
+                format!("cannot get in at the Kafka at {bootstrap}"),
+                "compare `client` of the cluster in weft.yaml, or --kafka-config, with what its operator gave you: \
+                 security.protocol, sasl.mechanism, user and password, the CA and its dates"
+                    .to_owned(),
+            ),
+            Self::TooOld { bootstrap, .. } => (
+                Kind::Invalid,
+                "APPLY-016",
+                format!("cannot run a mesh on the Kafka at {bootstrap}: it is too old"),
+                "upgrade it to Kafka 2.5 at least; Weft is tested on 4.3".to_owned(),
+            ),
+            Self::Advertised { bootstrap, .. } => (
+                Kind::Unavailable,
+                "APPLY-017",
+                format!("could not reach the brokers behind {bootstrap}"),
+                "have its operator set `advertised.listeners` to an address that is reached from here; or start the broker"
+                    .to_owned(),
+            ),
+            Self::Properties { .. } => (
+                Kind::Invalid,
+                "APPLY-018",
+                "cannot make a Kafka client with these properties".to_owned(),
+                "put right `client` of the cluster in weft.yaml, or --kafka-config".to_owned(),
             ),
             Self::Topic { .. } => (
                 Kind::Unavailable,

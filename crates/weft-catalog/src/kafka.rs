@@ -132,12 +132,17 @@ pub(crate) async fn observe(connection: &Connection, names: &[String]) -> Result
     let asked: Vec<ResourceSpecifier<'_>> =
         names.iter().filter(|name| topics.contains_key(*name)).map(|name| ResourceSpecifier::Topic(name)).collect();
     if asked.is_empty() {
-        return Ok(Observed { topics });
+        return Ok(Observed { topics, ..Observed::default() });
     }
     const DOING: &str = "asking for the settings of topics";
     let described = admin.describe_configs(&asked, &admin_options(connection)).await;
     for resource in described.map_err(|error| broker_error(DOING, &error))? {
-        let resource = resource.map_err(|code| broker_error(DOING, &KafkaError::Global(code)))?;
+        let resource = match resource {
+            Ok(resource) => resource,
+            // Settings that may not be read are left as they are.
+            Err(RDKafkaErrorCode::TopicAuthorizationFailed) => continue,
+            Err(code) => return Err(broker_error(DOING, &KafkaError::Global(code))),
+        };
         let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
         let Some(topic) = topics.get_mut(name) else { continue };
         for entry in &resource.entries {
@@ -146,7 +151,7 @@ pub(crate) async fn observe(connection: &Connection, names: &[String]) -> Result
             topic.configs.insert(entry.name.clone(), ObservedConfig { value, set_on_topic });
         }
     }
-    Ok(Observed { topics })
+    Ok(Observed { topics, ..Observed::default() })
 }
 
 /// Is the Kafka behind `connection` Weft's own log? It says so in the settings of its broker.
@@ -163,23 +168,10 @@ pub async fn is_weft_log(connection: &Connection) -> Result<bool, CatalogError> 
     })
     .await?;
     let described = admin.describe_configs(&[ResourceSpecifier::Broker(broker)], &admin_options(connection)).await;
+    // One that does not let us look is none of ours: it refuses the resource, not the call.
     let mut entries =
         described.map_err(|error| broker_error(DOING, &error))?.into_iter().flatten().flat_map(|one| one.entries);
     Ok(entries.any(|entry| entry.name == "weft.version"))
-}
-
-/// The Kafka's own id, which tells it from every other.
-pub async fn cluster_id(connection: &Connection) -> Result<String, CatalogError> {
-    const DOING: &str = "asking for the id of the cluster";
-    let on = connection.clone();
-    blocking(DOING, move || {
-        let admin = open_admin(&on)?;
-        // First the metadata, whose error has a reason.
-        admin.inner().fetch_metadata(None, on.timeout).map_err(|error| broker_error(DOING, &error))?;
-        let none = || CatalogError::Kafka { doing: DOING, reason: "it has none".to_owned(), retriable: false };
-        admin.inner().fetch_cluster_id(on.timeout).ok_or_else(none)
-    })
-    .await
 }
 
 /// A consumer of the desired topic, from its beginning; `None` if there is no such topic.

@@ -8,6 +8,7 @@ mod topics;
 
 use std::collections::BTreeMap;
 
+use weft_model::cluster::TopicDefaults;
 use weft_model::kind::{Diagnostic, Diagnostics, Kind};
 use weft_model::name::{MeshId, ProductId};
 use weft_model::product::{OutputPort, PortRole, Product};
@@ -23,6 +24,8 @@ use crate::topics::TopicSpec;
 pub struct PlanOptions {
     /// `--delete-data NAME`: retired products (`domain.product`) or topics whose data may go.
     pub delete_data: Vec<String>,
+    /// What topics get that are made.
+    pub topics: TopicDefaults,
 }
 
 /// What an apply would do. `Display` is the diff a person reads.
@@ -79,6 +82,16 @@ pub enum TopicChange {
         /// Its name.
         topic: String,
     },
+}
+
+impl TopicChange {
+    /// The topic that is made, if one is.
+    pub(crate) fn created(&self) -> Option<&TopicSpec> {
+        match self {
+            Self::Create(spec) => Some(spec),
+            Self::Keep { .. } | Self::Configure { .. } | Self::AddPartitions { .. } | Self::Delete { .. } => None,
+        }
+    }
 }
 
 /// One product's change.
@@ -156,6 +169,7 @@ pub fn plan(desired: &Desired, declared: &Declared<'_>, observed: &Observed, opt
         desired,
         declared,
         observed,
+        defaults: options.topics,
         topics: BTreeMap::new(),
         owned: desired.mesh.as_ref().map_or_else(BTreeMap::new, |mesh| mesh.topics.clone()),
         next: Next { unfinished: desired.intent.clone(), ..Next::default() },
@@ -179,6 +193,7 @@ struct Planner<'a> {
     desired: &'a Desired,
     declared: &'a Declared<'a>,
     observed: &'a Observed,
+    defaults: TopicDefaults,
     topics: BTreeMap<String, TopicChange>,
     /// `topics` of the next mesh record.
     owned: BTreeMap<String, OwnedTopic>,
@@ -203,7 +218,7 @@ impl Planner<'_> {
     }
 
     fn prefix(&mut self) {
-        let Some(mesh) = &self.desired.mesh else { return };
+        let Some(mesh) = &self.desired.mesh else { return self.prefix_is_free() };
         let (was, is) = (mesh.topic_prefix.clone(), self.declared.mesh.topic_prefix.clone());
         if was != is {
             self.refuse(
@@ -215,6 +230,25 @@ impl Planner<'_> {
                 "put the old prefix back, or give the mesh a new id",
             );
         }
+    }
+
+    /// A prefix belongs to the mesh that was applied with it first: topics of two would mix.
+    fn prefix_is_free(&mut self) {
+        let (id, prefix) = (&self.declared.mesh.id, &self.declared.mesh.topic_prefix);
+        let Some((other, found)) = self.observed.meshes.iter().find(|(_, found)| found.topic_prefix == *prefix) else {
+            return;
+        };
+        self.refuse(
+            None,
+            Kind::Exists,
+            "APPLY-014",
+            format!("cannot apply mesh \"{id}\" beside mesh \"{other}\""),
+            format!(
+                "both have the `topic_prefix` \"{prefix}\" on this Kafka; \"{other}\" was applied first, by {}",
+                found.controller
+            ),
+            "set another `topic_prefix` in weft.yaml, such as the mesh's id and a point",
+        );
     }
 
     fn product(&mut self, product: &Product) {

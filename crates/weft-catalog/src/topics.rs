@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use weft_model::cluster::TopicDefaults;
 use weft_model::mesh::Mesh;
 use weft_model::name::MeshId;
 use weft_model::product::{OutputPort, PortKind};
@@ -21,37 +22,40 @@ pub struct TopicSpec {
     pub name: String,
     /// How many partitions.
     pub partitions: u32,
+    /// Copies of every partition; `None`: as many as the Kafka's own default.
+    pub replication_factor: Option<u16>,
     /// Settings that we care for; others are left alone.
     pub configs: BTreeMap<String, String>,
 }
 
 impl TopicSpec {
-    fn new(name: String, partitions: u32, cleanup: &str, retention_ms: i64) -> Self {
+    fn new(name: String, partitions: u32, cleanup: &str, retention_ms: i64, defaults: TopicDefaults) -> Self {
+        let least = defaults.min_insync_replicas.map(|least| ("min.insync.replicas", least.to_string()));
         let configs = [
             ("cleanup.policy", cleanup.to_owned()),
             ("retention.ms", retention_ms.to_string()),
             ("segment.ms", SEGMENT_MS.to_owned()),
             ("message.timestamp.after.max.ms", TIMESTAMP_AFTER_MAX_MS.to_owned()),
         ];
-        let configs = configs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Self { name, partitions, configs }
+        let configs = configs.into_iter().chain(least).map(|(key, value)| (key.to_owned(), value)).collect();
+        Self { name, partitions, replication_factor: defaults.replication_factor, configs }
     }
 }
 
 /// The topic behind a port that is not adopted.
-pub fn port_topic_spec(port: &OutputPort) -> TopicSpec {
+pub fn port_topic_spec(port: &OutputPort, defaults: TopicDefaults) -> TopicSpec {
     let cleanup = match port.kind {
         PortKind::Append => "delete",
         PortKind::Upsert => "compact",
     };
-    TopicSpec::new(port.topic.clone(), port.partitions, cleanup, port.retention_ms)
+    TopicSpec::new(port.topic.clone(), port.partitions, cleanup, port.retention_ms, defaults)
 }
 
 /// The topics that every mesh has, the desired state first.
-pub fn internal_topic_specs(mesh: &MeshId) -> Vec<TopicSpec> {
+pub fn internal_topic_specs(mesh: &MeshId, defaults: TopicDefaults) -> Vec<TopicSpec> {
     let mut specs: Vec<TopicSpec> = [DESIRED, PROGRESS, SOURCES]
         .into_iter()
-        .map(|what| TopicSpec::new(internal(mesh, what), 1, "compact", -1))
+        .map(|what| TopicSpec::new(internal(mesh, what), 1, "compact", -1, defaults))
         .collect();
     specs[0].configs.insert("max.message.bytes".to_owned(), DESIRED_MESSAGE_BYTES_MAX.to_owned());
     specs
@@ -60,5 +64,6 @@ pub fn internal_topic_specs(mesh: &MeshId) -> Vec<TopicSpec> {
 /// Every topic name that the mesh has a say in, adopted ones too.
 pub(crate) fn names(mesh: &Mesh) -> Vec<String> {
     let ports = mesh.products.values().flat_map(|product| &product.outputs).map(|port| port.topic.clone());
-    internal_topic_specs(&mesh.id).into_iter().map(|spec| spec.name).chain(ports).collect()
+    let internal = internal_topic_specs(&mesh.id, TopicDefaults::default()).into_iter().map(|spec| spec.name);
+    internal.chain(ports).collect()
 }

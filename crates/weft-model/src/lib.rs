@@ -12,6 +12,7 @@
 //! Start reading in `mesh.rs`, then `product.rs`; `load` shows how files become them.
 
 pub mod builtin_ports;
+pub mod cluster;
 pub mod contract;
 pub mod explain;
 pub mod json;

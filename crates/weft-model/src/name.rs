@@ -57,6 +57,8 @@ names! {
     ProductName,
     /// A port's name within its product.
     PortName,
+    /// A Kafka's name in `weft.yaml`.
+    ClusterName,
 }
 
 /// A data product: `insights.delays`.

@@ -16,6 +16,7 @@ mod keys;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::cluster::Cluster;
 use crate::mesh::{Listeners, Replay};
 
 pub use keys::{KEYS, ORDERED, SECTIONS, VOID_ABOVE};
@@ -157,6 +158,8 @@ pub struct NodeSettings {
     pub listeners: Listeners,
     /// Speed of its replays.
     pub replay: Replay,
+    /// Where its mesh may live, in the order of their names.
+    pub clusters: Vec<Cluster>,
     /// What tunes its rooms.
     pub settings: Settings,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use rdkafka::ClientConfig;
+use weft_model::cluster::TopicDefaults;
 use weft_model::name::MeshId;
 
 /// How to reach the Kafka that carries the mesh.
@@ -13,12 +14,14 @@ pub struct KafkaOptions {
     pub bootstrap: String,
     /// Any librdkafka property (security, tuning); wins over what we set. Since 0.1.
     pub overrides: BTreeMap<String, String>,
+    /// Copies of the topics that the engine makes, its changelogs and repartitions. Default: what the Kafka gives them.
+    pub topics: TopicDefaults,
 }
 
 impl KafkaOptions {
     /// No overrides.
     pub fn new(bootstrap: impl Into<String>) -> Self {
-        Self { bootstrap: bootstrap.into(), overrides: BTreeMap::new() }
+        Self { bootstrap: bootstrap.into(), overrides: BTreeMap::new(), topics: TopicDefaults::default() }
     }
 
     /// What every client of ours starts from: no Nagle, quick retries, short metadata ages, so that a mesh answers soon

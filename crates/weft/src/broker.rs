@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use weft_catalog::{Connection, cluster_id};
+use weft_catalog::{Connection, reach};
 use weft_log::{Log, LogHandle};
 use weft_model::kind::Diagnostics;
 use weft_model::name::MeshId;
@@ -12,6 +12,7 @@ use weft_model::settings::{Fsync, Settings};
 use weft_wire::env::Env;
 
 use crate::console::Console;
+use crate::kafka::Kafka;
 use crate::settings;
 use crate::shutdown::Shutdown;
 
@@ -26,13 +27,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(crate) enum Broker {
     /// The log in this process.
     Embedded(LogHandle),
-    /// A Kafka outside.
-    Other {
-        /// `host:port`, several with commas.
-        bootstrap: String,
-        /// Its own id.
-        cluster_id: String,
-    },
+    /// A Kafka outside, and its own id.
+    Other(Kafka, String),
 }
 
 impl Broker {
@@ -54,40 +50,46 @@ impl Broker {
 
     /// Waits for a Kafka outside, however long it takes to come. `None`: somebody asked to stop.
     pub(crate) async fn other(
-        bootstrap: &str,
+        kafka: Kafka,
         mesh: &MeshId,
         console: &Console,
         shutdown: &Shutdown,
     ) -> Result<Option<Self>, Diagnostics> {
-        let connection = Connection { timeout: ANSWER, ..Connection::new(bootstrap) };
-        let mut is_said = false;
+        let connection = Connection { timeout: ANSWER, ..kafka.connection() };
+        let mut said = None;
         loop {
-            let asking = cluster_id(&connection);
+            let asking = reach(&connection);
             tokio::pin!(asking);
             let asked = loop {
                 tokio::select! {
                     () = shutdown.requested() => return Ok(None),
                     asked = &mut asking => break asked,
-                    () = tokio::time::sleep(QUIET), if !is_said => {
-                        console.say(&format!("waiting for the Kafka at {bootstrap}"));
-                        is_said = true;
+                    () = tokio::time::sleep(QUIET), if said.is_none() => {
+                        console.say(&format!("waiting for the Kafka at {}", kafka.bootstrap));
+                        said = Some(String::new());
                     }
                 }
             };
             match asked {
-                Ok(cluster_id) => return Ok(Some(Self::Other { bootstrap: bootstrap.to_owned(), cluster_id })),
+                Ok(reached) => return Ok(Some(Self::Other(kafka, reached.cluster_id))),
                 Err(error) if !error.is_retriable() => return Err(error.diagnostics(mesh)),
-                Err(error) => tracing::info!(%error, bootstrap, "the Kafka is not there yet"),
+                Err(error) => {
+                    let reason = error.to_string();
+                    if said.as_ref() != Some(&reason) {
+                        console.say(&format!("waiting for the Kafka at {}: {reason}", kafka.bootstrap));
+                        said = Some(reason);
+                    }
+                }
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// Where clients come in.
-    pub(crate) fn bootstrap(&self) -> String {
+    /// How clients come in.
+    pub(crate) fn kafka(&self) -> Kafka {
         match self {
-            Self::Embedded(log) => log.listen_addr().to_string(),
-            Self::Other { bootstrap, .. } => bootstrap.clone(),
+            Self::Embedded(log) => Kafka::plain(log.listen_addr().to_string()),
+            Self::Other(kafka, _) => kafka.clone(),
         }
     }
 
@@ -96,7 +98,7 @@ impl Broker {
     pub(crate) fn caches(&self, data: &Path) -> PathBuf {
         match self {
             Self::Embedded(_) => data.to_path_buf(),
-            Self::Other { cluster_id, .. } => {
+            Self::Other(_, cluster_id) => {
                 let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
                 data.join(format!("kafka-{}", cluster_id.chars().map(plain).collect::<String>()))
             }

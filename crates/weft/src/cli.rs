@@ -9,8 +9,10 @@ use weft_model::mesh::Replay;
 use weft_model::name::{DomainName, MeshId, ProductId, ProductName};
 use weft_model::settings::Fsync;
 
+use crate::kafka::KafkaArgs;
+
 /// Where a Kafka is looked for unless said otherwise.
-const KAFKA_DEFAULT: &str = "127.0.0.1:9092";
+pub(crate) const KAFKA_DEFAULT: &str = "127.0.0.1:9092";
 
 /// A streaming data mesh in one binary.
 #[derive(Debug, Parser)]
@@ -50,6 +52,7 @@ Examples:
   weft up examples/flights --partitions 4 --source flight-ops.flights=/data/flights-2013.csv
   weft up my-mesh --kafka-listen 127.0.0.1:0 --http-listen 127.0.0.1:0 --data /tmp/my-mesh
   weft up my-mesh --kafka broker-1.example:9092,broker-2.example:9092
+  weft up my-mesh --cluster prod            on the Kafka that section `clusters` of weft.yaml calls prod
   weft up my-mesh --speed 3600              an hour of events per second")]
     Up(UpArgs),
 
@@ -73,6 +76,7 @@ Examples:
 Examples:
   weft plan my-mesh
   weft plan my-mesh --kafka broker.example:9092
+  weft plan my-mesh --cluster prod
   weft plan my-mesh --delete-data sales.orders       the plan with that data gone")]
     Plan(PlanArgs),
 
@@ -122,17 +126,22 @@ Examples:
 
 /// `weft up`.
 #[derive(Debug, Args)]
+#[command(mut_arg("fsync", |fsync| fsync.conflicts_with_all(["kafka", "cluster"])))]
 pub(crate) struct UpArgs {
     /// Folder, and what overrides its descriptors.
     #[command(flatten)]
     pub(crate) folder: FolderArgs,
 
-    /// A Kafka that is there, in place of the log in this process; several addresses with commas.
-    #[arg(long, value_name = "HOST:PORT,…", value_parser = bootstrap, conflicts_with_all = ["kafka_listen", "fsync"])]
-    pub(crate) kafka: Option<String>,
+    /// A Kafka in place of the log in this process.
+    #[command(flatten)]
+    pub(crate) kafka: KafkaArgs,
+
+    /// The log in this process, though `weft.yaml` has a section `clusters`.
+    #[arg(long, conflicts_with_all = ["kafka", "cluster"])]
+    pub(crate) embedded: bool,
 
     /// Where the log listens for Kafka clients, in place of `weft.yaml`; port 0: any free one, printed.
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["kafka", "cluster"])]
     pub(crate) kafka_listen: Option<SocketAddr>,
 
     /// Where HTTP listens, in place of `weft.yaml`; port 0: any free one, printed.
@@ -205,9 +214,9 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) folder: FolderArgs,
 
-    /// The Kafka of the mesh.
-    #[arg(long, value_name = "HOST:PORT,…", default_value = KAFKA_DEFAULT, value_parser = bootstrap)]
-    pub(crate) kafka: String,
+    /// The Kafka of the mesh. Default: the one in `clusters` of `weft.yaml`, else 127.0.0.1:9092.
+    #[command(flatten)]
+    pub(crate) kafka: KafkaArgs,
 
     /// A retired product or topic whose data may be deleted; may be given for several. Nothing else is ever deleted.
     #[arg(long, value_name = "NAME")]
@@ -222,12 +231,12 @@ pub(crate) struct MeshArgs {
     pub(crate) folder: PathBuf,
 
     /// The mesh's id, where there is no folder.
-    #[arg(long, value_name = "ID", conflicts_with = "folder")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["folder", "cluster"])]
     pub(crate) mesh: Option<MeshId>,
 
-    /// The Kafka of the mesh.
-    #[arg(long, value_name = "HOST:PORT,…", default_value = KAFKA_DEFAULT, value_parser = bootstrap)]
-    pub(crate) kafka: String,
+    /// The Kafka of the mesh. Default: the one in `clusters` of `weft.yaml`, else 127.0.0.1:9092.
+    #[command(flatten)]
+    pub(crate) kafka: KafkaArgs,
 }
 
 /// `weft product …`.
@@ -315,7 +324,7 @@ pub(crate) struct FsyncArgs {
 }
 
 /// `host:port`, several with commas.
-fn bootstrap(text: &str) -> Result<String, String> {
+pub(crate) fn bootstrap(text: &str) -> Result<String, String> {
     text.split(',').try_for_each(|one| host_port(one).map(drop))?;
     Ok(text.to_owned())
 }
@@ -440,6 +449,11 @@ mod tests {
             ("weft up x --http-listen ::1:80", "HOST:PORT"),
             ("weft plan x --kafka host:99999", "HOST:PORT"),
             ("weft product show delays", "domain.product"),
+            ("weft up x --kafka k:1 --cluster prod", "cannot be used with"),
+            ("weft up x --kafka k:1 --kafka-listen 127.0.0.1:1", "cannot be used with"),
+            ("weft up x --cluster prod --embedded", "cannot be used with"),
+            ("weft up x --kafka k:1 --fsync os", "cannot be used with"),
+            ("weft plan x --kafka-config f", "--kafka"),
             ("weft log", "--data"),
             ("weft aply x", "apply"),
         ] {

@@ -1,8 +1,8 @@
 //! Plan and apply: from a folder to the desired state of a mesh on some Kafka.
 
-use std::path::Path;
-
-use weft_catalog::{Applied, Connection, Controller, Desired, Observed, Plan, PlanOptions, is_weft_log, plan};
+use weft_catalog::{
+    Applied, Connection, Controller, Desired, Observed, Plan, PlanOptions, is_weft_log, plan, rehearse,
+};
 use weft_model::kind::{Diagnostic, Diagnostics, Kind, Place};
 use weft_model::load::{self, Files, LoadOptions};
 use weft_model::name::MeshId;
@@ -19,19 +19,13 @@ pub(crate) struct Planned {
     pub(crate) plan: Plan,
 }
 
-/// The id of the mesh in a folder: all that is needed to ask a Kafka what is desired.
-pub(crate) fn mesh_id(path: &Path, options: &LoadOptions) -> Result<MeshId, Diagnostics> {
-    Ok(load::load(&Files::read_folder(path)?, options)?.id)
-}
-
-/// Compares the folder with the Kafka behind `connection`.
-pub(crate) async fn plan_folder(
+/// Compares the files of a folder with the Kafka behind `connection`.
+pub(crate) async fn plan_files(
     connection: &Connection,
-    path: &Path,
+    files: Files,
     options: &LoadOptions,
     wishes: &PlanOptions,
 ) -> Result<Planned, Diagnostics> {
-    let files = Files::read_folder(path)?;
     let mesh = load::load(&files, options)?.id;
     log_has_effect(connection, &files, &mesh).await?;
     let desired = Desired::read(connection, &mesh).await.map_err(|error| error.diagnostics(&mesh))?;
@@ -68,9 +62,12 @@ pub(crate) async fn plan_on(
     desired: Desired,
 ) -> Result<Planned, Diagnostics> {
     let folder = Folder::of(files, options, &desired)?;
-    let observed =
-        Observed::read(connection, &folder.mesh).await.map_err(|error| error.diagnostics(&folder.mesh.id))?;
-    let plan = plan(&desired, &folder.declared(), &observed, wishes);
+    let explain = |error: weft_catalog::CatalogError| error.diagnostics(&folder.mesh.id);
+    let observed = Observed::read(connection, &folder.mesh, &desired).await.map_err(explain)?;
+    let mut plan = plan(&desired, &folder.declared(), &observed, wishes);
+    if !plan.is_refused() {
+        rehearse(connection, &mut plan).await.map_err(explain)?;
+    }
     Ok(Planned { desired, folder, plan })
 }
 

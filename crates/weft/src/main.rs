@@ -19,6 +19,7 @@ mod doors;
 mod edits;
 mod explain;
 mod folder;
+mod kafka;
 mod log_cmd;
 mod metrics;
 mod node;
@@ -40,7 +41,7 @@ use clap::Parser;
 use cli::{Cli, Command, MeshArgs, PlanArgs, ProductCommand, SourceCommand, UpArgs};
 use weft_catalog::{Connection, Controller, Desired, PlanOptions};
 use weft_model::kind::{Diagnostic, Diagnostics, Kind};
-use weft_model::load::{self, LoadOptions};
+use weft_model::load::{self, Files, LoadOptions};
 use weft_model::mesh::Mesh;
 use weft_model::name::MeshId;
 
@@ -80,18 +81,17 @@ fn run(command: Command) -> Result<ExitCode, Diagnostics> {
         Command::Plan(args) => block_on(plan(args, false)),
         Command::Apply(args) => block_on(plan(args, true)),
         Command::Product(ProductCommand::Ls(args)) => {
-            let (mesh, _) = block_on(desired_mesh(args))?;
+            let (_, mesh, _) = block_on(desired_mesh(args))?;
             print!("{}", product_cmd::list(&mesh));
             Ok(ExitCode::SUCCESS)
         }
         Command::Product(ProductCommand::Show { product, mesh }) => {
-            let (mesh, desired) = block_on(desired_mesh(mesh))?;
+            let (_, mesh, desired) = block_on(desired_mesh(mesh))?;
             print!("{}", product_cmd::show(&mesh, &desired, &product)?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Source(SourceCommand::Restart { product, mesh }) => {
-            let connection = Connection::new(mesh.kafka.clone());
-            let (mesh, _) = block_on(desired_mesh(mesh))?;
+            let (connection, mesh, _) = block_on(desired_mesh(mesh))?;
             done(block_on(source_cmd::restart(&connection, &mesh, &product)))
         }
         Command::Test(args) => {
@@ -128,6 +128,7 @@ fn up_options(args: UpArgs) -> up::UpOptions {
         load: args.folder.load_options(),
         folder: args.folder.folder,
         kafka: args.kafka,
+        embedded: args.embedded,
         kafka_listen: args.kafka_listen,
         http_listen: args.http_listen,
         data: args.data,
@@ -138,10 +139,13 @@ fn up_options(args: UpArgs) -> up::UpOptions {
 
 /// Prints the plan; with `apply`, makes it true.
 async fn plan(args: PlanArgs, apply: bool) -> Result<ExitCode, Diagnostics> {
-    let connection = Connection::new(args.kafka);
-    let wishes = PlanOptions { delete_data: args.delete_data };
     let load = args.folder.load_options();
-    let planned = control::plan_folder(&connection, &args.folder.folder, &load, &wishes).await?;
+    let files = Files::read_folder(&args.folder.folder)?;
+    let mesh = load::load(&files, &load)?.id;
+    let kafka = args.kafka.or_default(&load::node(&files)?.clusters, &args.folder.folder)?;
+    let connection = kafka.reached(&mesh).await?;
+    let wishes = PlanOptions { delete_data: args.delete_data, topics: connection.topics };
+    let planned = control::plan_files(&connection, files, &load, &wishes).await?;
     print!("{}", planned.plan);
     if planned.plan.is_refused() {
         return Err(planned.plan.diagnostics());
@@ -149,7 +153,6 @@ async fn plan(args: PlanArgs, apply: bool) -> Result<ExitCode, Diagnostics> {
     if !apply {
         return Ok(ExitCode::SUCCESS);
     }
-    let mesh = planned.folder.mesh.id.clone();
     let mut controller = Controller::new(connection, mesh, &control::controller_name());
     let applied = control::apply(&mut controller, &planned).await?;
     if applied.changed {
@@ -161,18 +164,22 @@ async fn plan(args: PlanArgs, apply: bool) -> Result<ExitCode, Diagnostics> {
 }
 
 /// The mesh as it is desired now.
-async fn desired_mesh(args: MeshArgs) -> Result<(Mesh, Desired), Diagnostics> {
-    let id = match args.mesh {
-        Some(id) => id,
-        None => control::mesh_id(&args.folder, &LoadOptions::default())?,
+async fn desired_mesh(args: MeshArgs) -> Result<(Connection, Mesh, Desired), Diagnostics> {
+    let (id, clusters) = match args.mesh {
+        Some(id) => (id, Vec::new()),
+        None => {
+            let files = Files::read_folder(&args.folder)?;
+            (load::load(&files, &LoadOptions::default())?.id, load::node(&files)?.clusters)
+        }
     };
-    let desired =
-        Desired::read(&Connection::new(args.kafka.clone()), &id).await.map_err(|error| error.diagnostics(&id))?;
+    let kafka = args.kafka.or_default(&clusters, &args.folder)?;
+    let connection = kafka.reached(&id).await?;
+    let desired = Desired::read(&connection, &id).await.map_err(|error| error.diagnostics(&id))?;
     if desired.revision == 0 {
-        return Err(Diagnostics::from(never_applied(&id, &args.kafka)));
+        return Err(Diagnostics::from(never_applied(&id, &kafka.bootstrap)));
     }
     let mesh = load::load(&desired.files(), &desired.load_options())?;
-    Ok((mesh, desired))
+    Ok((connection, mesh, desired))
 }
 
 fn never_applied(mesh: &MeshId, kafka: &str) -> Diagnostic {

@@ -27,6 +27,7 @@ use weft_stream::runtime::Engine;
 use weft_stream::views::Views;
 
 use crate::doors::Running;
+use crate::kafka::Kafka;
 use crate::settings;
 use crate::status::product_state;
 
@@ -34,7 +35,7 @@ use crate::status::product_state;
 #[derive(Debug, Clone)]
 pub(crate) struct NodeOptions {
     /// The Kafka that carries the mesh.
-    pub(crate) bootstrap: String,
+    pub(crate) kafka: Kafka,
     /// The mesh.
     pub(crate) mesh: MeshId,
     /// Where relative file names of sources start.
@@ -67,7 +68,8 @@ struct Deployed {
 impl Node {
     /// Opens caches and clients. Nothing runs before the first revision.
     pub(crate) fn start(options: NodeOptions) -> Result<Self, Diagnostics> {
-        let kafka = KafkaOptions::new(options.bootstrap.clone());
+        let Kafka { bootstrap, client, topics } = options.kafka.clone();
+        let kafka = KafkaOptions { overrides: client, topics, ..KafkaOptions::new(bootstrap) };
         let views = ViewsOptions::new(kafka.clone(), options.mesh.clone(), options.data_dir.join("views"));
         let views =
             Views::start(settings::views(&options.settings, views)).map_err(|error| cannot_start("views", &error))?;
@@ -148,8 +150,8 @@ impl Node {
                 before.stop().await;
             }
             let handle = CsvSource::start(SourceOptions {
-                bootstrap: self.options.bootstrap.clone(),
-                client: BTreeMap::new(),
+                bootstrap: self.options.kafka.bootstrap.clone(),
+                client: self.options.kafka.client.clone(),
                 mesh: Arc::clone(mesh),
                 product: product.id.clone(),
                 root: self.options.root.clone(),

@@ -85,7 +85,10 @@ pub(crate) struct AtStart {
 impl AtStart {
     /// Of a folder as read now; `overridden` keys are those that the command line decides.
     pub(crate) fn of(node: &NodeSettings, overridden: &[&str]) -> Self {
+        let clusters: Vec<String> =
+            node.clusters.iter().map(|cluster| format!("{}: {cluster}", cluster.name)).collect();
         let values = [
+            ("clusters", format!("[{}]", clusters.join("; "))),
             ("listeners.kafka", node.listeners.kafka.clone()),
             ("listeners.http", node.listeners.http.clone()),
             ("replay.speed", speed(node.replay)),

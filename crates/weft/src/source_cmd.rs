@@ -1,6 +1,5 @@
 //! `weft source restart`: a new replay of a source from the first row of its file.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ pub(crate) async fn restart(connection: &Connection, mesh: &Mesh, product: &Prod
     let clock = ReplayClock::for_mesh(mesh);
     let generation = restart_generation(SourceOptions {
         bootstrap: connection.bootstrap.clone(),
-        client: BTreeMap::new(),
+        client: connection.client.clone(),
         mesh: Arc::new(mesh.clone()),
         product: product.clone(),
         // Only the node that runs the source opens its file.

@@ -26,6 +26,7 @@ use crate::console::Console;
 use crate::control::{self, Planned, apply, plan_on};
 use crate::doors::{Facts, Rows};
 use crate::edits::{Edits, Word};
+use crate::kafka::{Kafka, KafkaArgs};
 use crate::node::{Node, NodeOptions};
 use crate::report;
 use crate::settings::{self, AtStart};
@@ -38,7 +39,9 @@ pub(crate) struct UpOptions {
     /// The mesh folder.
     pub(crate) folder: PathBuf,
     /// A Kafka outside, in place of the log in this process.
-    pub(crate) kafka: Option<String>,
+    pub(crate) kafka: KafkaArgs,
+    /// The log in this process, whatever `weft.yaml` says.
+    pub(crate) embedded: bool,
     /// Where the log listens, in place of `weft.yaml`.
     pub(crate) kafka_listen: Option<SocketAddr>,
     /// Where HTTP listens, in place of `weft.yaml`.
@@ -63,20 +66,24 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     let mut watcher = Watcher::start(&folder)?;
     // Everything that the descriptors can have wrong is said before anything is opened.
     let declared = crate::folder::Folder::read(&folder, &options.load, &Desired::default())?;
-    let NodeSettings { settings, .. } = load::node(&declared.files)?;
-    let mut edits = edits(&folder, &declared.files, &options)?;
+    let NodeSettings { settings, clusters, .. } = load::node(&declared.files)?;
+    let outside = if options.embedded { None } else { Kafka::choose(&options.kafka, &clusters, &folder)? };
+    let mut edits = edits(&folder, &declared.files, &options, outside.is_some())?;
     let http_listen = options.http_listen.clone().unwrap_or_else(|| declared.mesh.listeners.http.clone());
     let listener = Gateway::bind(&http_listen).await.map_err(|error| Diagnostics::from(*error))?;
     let http_addr = listener.local_addr().map_err(|error| no_address(&error))?;
     let mesh = declared.mesh.id.clone();
     let shutdown = Shutdown::listen()?;
     let console = Console::new(started);
-    let found = match &options.kafka {
-        Some(bootstrap) => {
+    let found = match outside {
+        Some(kafka) => {
             if let Some(line) = settings.section_line("log") {
-                return Err(control::no_effect(bootstrap, line));
+                return Err(control::no_effect(&kafka.bootstrap, line));
             }
-            Broker::other(bootstrap, &mesh, &console, &shutdown).await?
+            if options.kafka_listen.is_some() || options.fsync.is_some() {
+                return Err(no_log_here(&kafka.bootstrap));
+            }
+            Broker::other(kafka, &mesh, &console, &shutdown).await?
         }
         None => {
             let listen = options.kafka_listen.map_or_else(|| listen_addr(&declared.mesh.listeners.kafka), Ok)?;
@@ -84,12 +91,13 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
         }
     };
     let Some(broker) = found else { return Ok(()) };
-    console.listening(&declared.mesh, &broker.bootstrap(), http_addr, &data);
+    let kafka = broker.kafka();
+    console.listening(&declared.mesh, &kafka.bootstrap, http_addr, &data);
 
-    let connection = Connection::new(broker.bootstrap());
+    let connection = kafka.connection();
     let mut controller = Controller::new(connection.clone(), mesh.clone(), &control::controller_name());
     let node = Arc::new(Node::start(NodeOptions {
-        bootstrap: broker.bootstrap(),
+        kafka,
         mesh: mesh.clone(),
         root: folder.clone(),
         data_dir: broker.caches(&data),
@@ -151,7 +159,7 @@ async fn edited(
             return console.refused(&findings, desired.revision, &edits.refused(Files::default(), &findings));
         }
     };
-    let planned = plan_on(connection, files.clone(), load, &PlanOptions::default(), desired.clone()).await;
+    let planned = plan_on(connection, files.clone(), load, &wishes(connection), desired.clone()).await;
     match applied(controller, planned).await {
         Ok(planned) => {
             edits.accepted();
@@ -166,10 +174,16 @@ async fn edited(
     }
 }
 
+/// Nothing is deleted under `weft up`.
+fn wishes(connection: &Connection) -> PlanOptions {
+    PlanOptions { topics: connection.topics, ..PlanOptions::default() }
+}
+
 /// What the node took from the folder, and which keys the command line decides instead.
-fn edits(folder: &Path, files: &Files, options: &UpOptions) -> Result<Edits, Diagnostics> {
+fn edits(folder: &Path, files: &Files, options: &UpOptions, is_outside: bool) -> Result<Edits, Diagnostics> {
     let flags = [
-        ("listeners.kafka", options.kafka_listen.is_some() || options.kafka.is_some()),
+        ("clusters", options.embedded || options.kafka.kafka.is_some()),
+        ("listeners.kafka", options.kafka_listen.is_some() || is_outside),
         ("listeners.http", options.http_listen.is_some()),
         ("replay.speed", options.replay.is_some()),
         ("log.fsync", options.fsync.is_some()),
@@ -208,7 +222,7 @@ async fn first_apply(
     let desired = read().await?;
     let revision = desired.revision;
     let files = Files::read_folder(folder)?;
-    let planned = plan_on(connection, files, load, &PlanOptions::default(), desired.clone()).await;
+    let planned = plan_on(connection, files, load, &wishes(connection), desired.clone()).await;
     match applied(controller, planned).await {
         Ok(Some((planned, revision))) => {
             console.applied(&planned.plan, revision);
@@ -253,6 +267,18 @@ fn serve(node: &Arc<Node>, listener: tokio::net::TcpListener, settings: &Setting
         }
     });
     Ok(Doors { cancel, task })
+}
+
+/// Flags of the embedded log beside a Kafka that `weft.yaml` names.
+fn no_log_here(bootstrap: &str) -> Diagnostics {
+    Diagnostics::from(Diagnostic {
+        kind: weft_model::kind::Kind::Invalid,
+        code: "NODE-009",
+        what: "--kafka-listen and --fsync would have no effect".to_owned(),
+        because: format!("they are for the embedded log, and weft.yaml puts the mesh on the Kafka at {bootstrap}"),
+        try_: "drop them, or add --embedded".to_owned(),
+        place: None,
+    })
 }
 
 fn listen_addr(text: &str) -> Result<SocketAddr, Diagnostics> {

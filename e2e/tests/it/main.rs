@@ -9,6 +9,7 @@ mod equality;
 mod garbage;
 mod on_kafka;
 mod running;
+mod secured;
 mod settings;
 mod streams;
 mod surroundings;

@@ -3,9 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use e2e::mesh::{Mesh, Options};
 use e2e::process::Process;
+use e2e::server::{Server, java};
 
 /// Seconds that a January may take: Kafka's transactions are slower than the embedded log's.
 const JANUARY: u64 = 300;
@@ -37,6 +38,39 @@ fn a_kafka_that_is_not_there_yet_is_waited_for() -> Result<()> {
     process.wait_until("a word about the wait", SOON, |stdout| stdout.contains(&waiting).then_some(()))?;
     mesh.server()?.restart()?;
     process.wait_until("the sources", SOON, |stdout| stdout.contains("every source is complete").then_some(()))
+}
+
+/// What `kafka-topics.sh --describe` says of a topic.
+fn describe(mesh: &mut Mesh, topic: &str) -> Result<String> {
+    let server = mesh.server()?;
+    let mut command = java(server.folder())?;
+    command.args(["org.apache.kafka.tools.TopicCommand", "--bootstrap-server", &server.bootstrap()]);
+    command.args(["--describe", "--topic", topic]);
+    Process::start("describe", command, server.folder())?.finish(SOON)
+}
+
+/// Brokers that die one after the other, and then all: three copies of everything, two of which must have a record.
+#[test]
+fn january_on_3_brokers_that_die() -> Result<()> {
+    let options = Options { speed: Some(60_000), ..options(4) };
+    let mut mesh = Mesh::prepare_on(options, Server::start_brokers(3)?)?;
+    mesh.declare_cluster(&[], &["replication_factor: 3", "min_insync_replicas: 2"])?;
+    mesh.start()?;
+    for broker in 0..3 {
+        thread::sleep(Duration::from_secs(5));
+        mesh.server()?.kill_broker(broker);
+        thread::sleep(Duration::from_secs(5));
+        mesh.server()?.restart_broker(broker)?;
+    }
+    thread::sleep(Duration::from_secs(5));
+    mesh.server()?.restart()?;
+    println!("{}", mesh.equals_duckdb(JANUARY)?);
+    for topic in ["insights.delays.final.v1", "__weft.flights.desired", "__weft.flights.insights.delays.g1.*"] {
+        let said = describe(&mut mesh, topic)?;
+        ensure!(said.contains("ReplicationFactor: 3") && !said.contains("ReplicationFactor: 1"), "{said}");
+        ensure!(said.contains("min.insync.replicas=2"), "{said}");
+    }
+    Ok(())
 }
 
 /// Nodes that die, and over HTTP.

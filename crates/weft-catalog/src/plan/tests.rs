@@ -10,7 +10,7 @@ use weft_model::schema::{Column, ColumnType, Schema};
 use super::*;
 use crate::declared::CompiledProduct;
 use crate::observed::ObservedConfig;
-use crate::observed::ObservedTopic;
+use crate::observed::{ObservedTopic, OtherMesh};
 
 /// A folder with two products; tests change it before they plan.
 struct Folder {
@@ -105,7 +105,7 @@ impl Folder {
         let declared =
             Declared { mesh: &self.mesh, files: &self.files, options: &self.options, programs: &self.programs };
         let delete_data = delete_data.iter().map(|name| (*name).to_owned()).collect();
-        plan(desired, &declared, observed, &PlanOptions { delete_data })
+        plan(desired, &declared, observed, &PlanOptions { delete_data, ..PlanOptions::default() })
     }
 
     fn plan(&self, desired: &Desired, observed: &Observed) -> Plan {
@@ -349,10 +349,34 @@ fn topics_that_are_not_ours() {
             observed
                 .topics
                 .insert("sales.new.rows.v1".to_owned(), ObservedTopic { partitions: 4, ..Default::default() });
-            observed.topics.insert("__weft.other.desired".to_owned(), ObservedTopic::default());
         },
         expect![[r#"
-            APPLY-001 cannot use topic "sales.new.rows.v1" for port "sales.new.rows@1": it exists, and this mesh did not make it; on this Kafka there is also mesh "other"
+            APPLY-001 cannot use topic "sales.new.rows.v1" for port "sales.new.rows@1": it exists, and no mesh on this Kafka made it
+        "#]],
+    );
+    check_refused(
+        |folder, observed| {
+            folder.add("sales.new", vec![port("sales.new", "rows", PortKind::Append, &[])]);
+            let topic = "sales.new.rows.v1".to_owned();
+            observed.topics.insert(topic.clone(), ObservedTopic { partitions: 4, ..Default::default() });
+            observed.meshes.insert("other".parse().unwrap(), other("", &[&topic]));
+        },
+        expect![[r#"
+            APPLY-001 cannot use topic "sales.new.rows.v1" for port "sales.new.rows@1": mesh "other" on this Kafka made it
+        "#]],
+    );
+    check_refused(
+        |folder, observed| {
+            let adopting = OutputPort {
+                adopted: true,
+                topic: "orders".to_owned(),
+                ..port("sales.new", "rows", PortKind::Append, &[])
+            };
+            folder.add("sales.new", vec![adopting]);
+            observed.topics.insert("orders".to_owned(), ObservedTopic { partitions: 7, ..Default::default() });
+        },
+        expect![[r#"
+            APPLY-007 cannot adopt topic "orders" for port "sales.new.rows@1": it has 7 partitions, and the descriptor says 4: rows of some would not be read
         "#]],
     );
     check_refused(
@@ -370,6 +394,49 @@ fn topics_that_are_not_ours() {
     );
 }
 
+fn other(topic_prefix: &str, topics: &[&str]) -> OtherMesh {
+    OtherMesh {
+        controller: "host/1".to_owned(),
+        topic_prefix: topic_prefix.to_owned(),
+        topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+    }
+}
+
+#[test]
+fn a_prefix_belongs_to_the_mesh_that_was_applied_with_it_first() {
+    let mut folder = Folder::new();
+    let mut observed = Observed::default();
+    observed.meshes.insert("first".parse().unwrap(), other("", &["a.b.c.v1"]));
+    let plan = folder.plan(&Desired::default(), &observed);
+    expect![[r#"
+        error: cannot apply mesh "demo" beside mesh "first"
+          because  both have the `topic_prefix` "" on this Kafka; "first" was applied first, by host/1
+          try      set another `topic_prefix` in weft.yaml, such as the mesh's id and a point
+          code     APPLY-014 · weft explain APPLY-014"#]]
+    .assert_eq(&plan.diagnostics().to_string());
+    folder.mesh.topic_prefix = "demo.".to_owned();
+    assert!(!folder.plan(&Desired::default(), &observed).is_refused());
+    // One that runs keeps its prefix, whoever else came since.
+    let (folder, desired, mut observed) = running();
+    observed.meshes.insert("second".parse().unwrap(), other("", &[]));
+    assert!(folder.plan(&desired, &observed).is_empty());
+}
+
+#[test]
+fn copies_as_the_cluster_says() {
+    let folder = Folder::new();
+    let topics = TopicDefaults { replication_factor: Some(3), min_insync_replicas: Some(2) };
+    let declared =
+        Declared { mesh: &folder.mesh, files: &folder.files, options: &folder.options, programs: &folder.programs };
+    let plan =
+        plan(&Desired::default(), &declared, &Observed::default(), &PlanOptions { topics, ..PlanOptions::default() });
+    assert_eq!(plan.topics.len(), 5);
+    for change in &plan.topics {
+        let spec = change.created().expect("nothing is there yet");
+        assert_eq!((spec.replication_factor, spec.configs["min.insync.replicas"].as_str()), (Some(3), "2"));
+    }
+}
+
 #[test]
 fn an_adopted_topic_is_left_alone() {
     let (mut folder, desired, mut observed) = running();
@@ -379,7 +446,7 @@ fn an_adopted_topic_is_left_alone() {
         ..port("sales.new", "rows", PortKind::Append, &["id"])
     };
     folder.add("sales.new", vec![adopting]);
-    observed.topics.insert("orders".to_owned(), ObservedTopic { partitions: 7, ..Default::default() });
+    observed.topics.insert("orders".to_owned(), ObservedTopic { partitions: 4, ..Default::default() });
     let plan = folder.plan(&desired, &observed);
     expect![[r#"
         mesh "demo", revision 1 → 2
@@ -389,8 +456,6 @@ fn an_adopted_topic_is_left_alone() {
           products
             + sales.new
             = 2 unchanged
-          notes
-            topic "orders" is adopted and has 7 partitions; the descriptor says 4
     "#]]
     .assert_eq(&plan.to_string());
     let (desired, observed) = applied(&plan, &desired, &observed, Until::End);

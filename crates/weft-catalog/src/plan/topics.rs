@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weft_model::kind::Kind;
-use weft_model::name::MeshId;
 use weft_model::product::{OutputPort, Product};
 
 use super::{Planner, TopicChange};
 use crate::desired::{OwnedTopic, PortRecord, port_key};
-use crate::observed::{Observed, ObservedTopic};
+use crate::observed::ObservedTopic;
 use crate::topics::{TopicSpec, internal_topic_specs, port_topic_spec};
 
 impl Planner<'_> {
     pub(super) fn internal_topics(&mut self) {
-        for spec in internal_topic_specs(&self.declared.mesh.id) {
+        for spec in internal_topic_specs(&self.declared.mesh.id, self.defaults) {
             match self.observed.topics.get(&spec.name) {
                 None => {
                     self.topics.insert(spec.name.clone(), TopicChange::Create(spec));
@@ -37,10 +36,18 @@ impl Planner<'_> {
                 ),
                 Some(found) => {
                     if found.partitions != port.partitions {
-                        self.notes.push(format!(
-                            "topic \"{}\" is adopted and has {} partitions; the descriptor says {}",
-                            port.topic, found.partitions, port.partitions
-                        ));
+                        self.refuse(
+                            Some(&product.id),
+                            Kind::Invalid,
+                            "APPLY-007",
+                            format!("cannot adopt topic \"{}\" for port \"{}\"", port.topic, port.id),
+                            format!(
+                                "it has {} partitions, and the descriptor says {}: rows of some would not be read",
+                                found.partitions, port.partitions
+                            ),
+                            &format!("write `partitions: {}` at the port", found.partitions),
+                        );
+                        return;
                     }
                     self.topics
                         .insert(port.topic.clone(), TopicChange::Keep { topic: port.topic.clone(), adopted: true });
@@ -48,7 +55,7 @@ impl Planner<'_> {
             }
             return;
         }
-        let spec = port_topic_spec(port);
+        let spec = port_topic_spec(port, self.defaults);
         let owned = OwnedTopic { product: product.id.clone(), port: port_key(port), record: record.clone() };
         let Some(found) = found else {
             self.topics.insert(spec.name.clone(), TopicChange::Create(spec));
@@ -66,14 +73,10 @@ impl Planner<'_> {
                 return;
             }
             None => {
-                let others = other_meshes(self.observed, &self.declared.mesh.id);
-                let because = if others.is_empty() {
-                    "it exists, and this mesh did not make it".to_owned()
-                } else {
-                    format!(
-                        "it exists, and this mesh did not make it; on this Kafka there is also mesh {}",
-                        others.join(", ")
-                    )
+                let mut owners = self.observed.meshes.iter();
+                let because = match owners.find(|(_, other)| other.topics.contains(&port.topic)) {
+                    Some((mesh, _)) => format!("mesh \"{mesh}\" on this Kafka made it"),
+                    None => "it exists, and no mesh on this Kafka made it".to_owned(),
                 };
                 let what = format!("cannot use topic \"{}\" for port \"{}\"", port.topic, port.id);
                 let try_ = "adopt it with `topic:` on the port, set `topic_prefix` in weft.yaml, or remove the topic";
@@ -180,10 +183,4 @@ impl Planner<'_> {
             }
         }
     }
-}
-
-/// Ids of the other meshes on a Kafka.
-fn other_meshes(observed: &Observed, mesh: &MeshId) -> Vec<String> {
-    let others = observed.topics.keys().filter_map(|topic| topic.strip_prefix("__weft.")?.strip_suffix(".desired"));
-    others.filter(|other| *other != mesh.as_str()).map(|other| format!("\"{other}\"")).collect()
 }

@@ -96,11 +96,11 @@ impl World {
 
     async fn plan_deleting(&self, names: &[&str]) -> Plan {
         let desired = Desired::read(&self.connection, &self.mesh.id).await.unwrap();
-        let observed = Observed::read(&self.connection, &self.mesh).await.unwrap();
+        let observed = Observed::read(&self.connection, &self.mesh, &desired).await.unwrap();
         let (options, programs) = (LoadOptions::default(), BTreeMap::new());
         let declared = Declared { mesh: &self.mesh, files: &self.files, options: &options, programs: &programs };
         let delete_data = names.iter().map(|name| (*name).to_owned()).collect();
-        plan(&desired, &declared, &observed, &PlanOptions { delete_data })
+        plan(&desired, &declared, &observed, &PlanOptions { delete_data, ..PlanOptions::default() })
     }
 }
 
@@ -118,7 +118,7 @@ async fn applying_twice_changes_nothing() {
     assert_eq!(desired.files(), world.files);
     assert_eq!(desired.mesh.as_ref().unwrap().controller, "first");
     assert_eq!(desired.intent, None);
-    let observed = Observed::read(&world.connection, &world.mesh).await.unwrap();
+    let observed = Observed::read(&world.connection, &world.mesh, &desired).await.unwrap();
     let topic = &observed.topics[&format!("{}d.p0.rows.v1", world.mesh.topic_prefix)];
     assert_eq!(topic.partitions, 4);
     assert_eq!(topic.configs["retention.ms"].value, "-1");
@@ -196,11 +196,15 @@ async fn a_watch_sees_every_revision_and_retirement_keeps_data() {
     let second = revisions.next().await.unwrap().unwrap();
     assert_eq!((second.revision, second.products.len()), (2, 1));
     let topic = format!("{}d.{}.rows.v1", world.mesh.topic_prefix, gone.product);
-    assert!(Observed::read(&world.connection, &world.mesh).await.unwrap().topics.contains_key(&topic));
+    assert!(
+        Observed::read(&world.connection, &world.mesh, &Desired::default()).await.unwrap().topics.contains_key(&topic)
+    );
     let deleting = world.plan_deleting(&[&gone.to_string()]).await;
     let applied = apply(&world.connection, &deleting, "three").await.unwrap();
     assert_eq!(applied.deleted, std::slice::from_ref(&topic));
-    assert!(!Observed::read(&world.connection, &world.mesh).await.unwrap().topics.contains_key(&topic));
+    assert!(
+        !Observed::read(&world.connection, &world.mesh, &Desired::default()).await.unwrap().topics.contains_key(&topic)
+    );
     assert!(world.plan().await.is_empty());
 }
 

@@ -1,7 +1,8 @@
 //! `weft.yaml`, the root of a mesh, and `domain.yaml`, the root of a domain. Both are ours and read strictly.
 
 use super::findings::{Findings, place};
-use super::{settings_yaml, strict};
+use super::{cluster_yaml, settings_yaml, strict};
+use crate::cluster::Cluster;
 use crate::mesh::{Domain, Listeners, Replay};
 use crate::name::{DomainName, MeshId};
 use crate::settings::{SECTIONS, Settings};
@@ -12,6 +13,7 @@ use crate::yaml::{Node, Value};
 pub(crate) struct MeshFile {
     pub(crate) id: MeshId,
     pub(crate) topic_prefix: String,
+    pub(crate) clusters: Vec<Cluster>,
     pub(crate) listeners: Listeners,
     pub(crate) replay: Replay,
     /// Partitions of ports that say nothing else.
@@ -21,7 +23,7 @@ pub(crate) struct MeshFile {
 
 /// Reads `weft.yaml`.
 pub(crate) fn read_mesh(file: &str, root: &Node, findings: &mut Findings) -> Option<MeshFile> {
-    let mut known = vec!["mesh", "description", "topic_prefix", "listeners", "replay", "defaults"];
+    let mut known = vec!["mesh", "description", "topic_prefix", "clusters", "listeners", "replay", "defaults"];
     known.extend(SECTIONS);
     let top = strict::fields(file, root, "weft.yaml", &known, findings)?;
     top.text("description", findings);
@@ -40,6 +42,7 @@ pub(crate) fn read_mesh(file: &str, root: &Node, findings: &mut Findings) -> Opt
         }
     });
     let topic_prefix = topic_prefix(&top, findings);
+    let clusters = top.get("clusters").map(|node| cluster_yaml::read(file, node, findings)).unwrap_or_default();
     let mut listeners = Listeners::default();
     if let Some(node) = top.get("listeners")
         && let Some(fields) = strict::fields(file, node, "listeners", &["kafka", "http"], findings)
@@ -65,7 +68,7 @@ pub(crate) fn read_mesh(file: &str, root: &Node, findings: &mut Findings) -> Opt
     {
         partitions = u32::try_from(count).expect("checked against the bound");
     }
-    Some(MeshFile { id: id?, topic_prefix, listeners, replay, partitions, settings })
+    Some(MeshFile { id: id?, topic_prefix, clusters, listeners, replay, partitions, settings })
 }
 
 fn topic_prefix(top: &strict::Fields<'_>, findings: &mut Findings) -> String {

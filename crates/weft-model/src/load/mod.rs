@@ -4,7 +4,7 @@
 //!   Files ── layout ──► which file is what
 //!            yaml ────► nodes with lines
 //!            standard ► ODPS, ODCS by their own JSON schemas
-//!            mesh_yaml, settings_yaml, product, contract, source, test_yaml ► as read
+//!            mesh_yaml, cluster_yaml, settings_yaml, product, contract, source, test_yaml ► as read
 //!            resolve ─► ports with contracts, inputs with ports of others
 //!            check ───► cycles, topics, parameters        ──► Mesh
 //! ```
@@ -13,6 +13,7 @@
 //! wrong at once. What is wrong is reported where it is written, and once: what depends on it stays silent.
 
 mod check;
+mod cluster_yaml;
 mod contract;
 mod custom;
 mod files;
@@ -83,7 +84,12 @@ pub fn node(files: &Files) -> Result<NodeSettings, Diagnostics> {
     let read = root.and_then(|root| mesh_yaml::read_mesh("weft.yaml", &root, &mut findings));
     findings.finish()?;
     match read {
-        Some(read) => Ok(NodeSettings { listeners: read.listeners, replay: read.replay, settings: read.settings }),
+        Some(read) => Ok(NodeSettings {
+            listeners: read.listeners,
+            replay: read.replay,
+            clusters: read.clusters,
+            settings: read.settings,
+        }),
         None => Err(layout::no_weft_yaml().into()),
     }
 }

@@ -15,7 +15,7 @@ pub fn near_miss<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> O
 }
 
 /// `did you mean "x"?`, or a list of what there is.
-pub(crate) fn suggest(wrong: &str, known: &[&str]) -> String {
+pub fn suggest(wrong: &str, known: &[&str]) -> String {
     const SHOWN_MAX: usize = 12;
     if let Some(near) = near_miss(wrong, known.iter().copied()) {
         return format!("did you mean \"{near}\"?");

@@ -16,6 +16,7 @@ use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
+use weft_model::cluster::TopicDefaults;
 use weft_model::progress::{HEADER, RecordProgress};
 
 use super::error::SessionError;
@@ -369,11 +370,15 @@ impl TransactionalProducer {
 pub(crate) fn create_topics(
     admin: &AdminClient<DefaultClientContext>,
     topics: &[InternalTopic],
+    defaults: TopicDefaults,
     timeout: Duration,
 ) -> Result<(), SessionError> {
     if topics.is_empty() {
         return Ok(());
     }
+    // -1: as many copies as the broker's own default.
+    let copies = defaults.replication_factor.map_or(-1, i32::from);
+    let least = defaults.min_insync_replicas.map(|least| least.to_string());
     let new: Vec<NewTopic<'_>> = topics
         .iter()
         .map(|topic| {
@@ -381,10 +386,14 @@ pub(crate) fn create_topics(
                 InternalTopicKind::Changelog => "compact",
                 InternalTopicKind::Repartition => "delete",
             };
-            NewTopic::new(&topic.topic, topic.partitions.cast_signed(), TopicReplication::Fixed(-1))
+            let new = NewTopic::new(&topic.topic, topic.partitions.cast_signed(), TopicReplication::Fixed(copies))
                 .set("cleanup.policy", cleanup)
                 .set("retention.ms", "-1")
-                .set("message.timestamp.after.max.ms", "9223372036854775807")
+                .set("message.timestamp.after.max.ms", "9223372036854775807");
+            match &least {
+                Some(least) => new.set("min.insync.replicas", least),
+                None => new,
+            }
         })
         .collect();
     let options = AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout));

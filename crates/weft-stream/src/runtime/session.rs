@@ -81,7 +81,8 @@ impl<'a> Session<'a> {
     pub(crate) fn start(context: &'a Context) -> Result<Self, SessionError> {
         let options = &context.options;
         let timeout = Duration::from_millis(options.request_timeout_ms);
-        kafka::create_topics(&context.admin, &context.plan.program.internal_topics(context.plan.generation), timeout)?;
+        let internal = context.plan.program.internal_topics(context.plan.generation);
+        kafka::create_topics(&context.admin, &internal, options.kafka.topics, timeout)?;
         let made = |e: KafkaError| SessionError::Failed(format!("the consumer cannot be made: {e}"));
         let consumer = kafka::group_consumer(options, &context.group).map_err(made)?;
         kafka::wait_for_topics(&consumer, &context.plan, timeout, &context.stop)?;
