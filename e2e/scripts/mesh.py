@@ -183,7 +183,7 @@ def check(a, topics):
 def main():
     a = json.loads(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="weft-e2e-") as folder:
-        topics = Topics(a["bootstrap"], [port.topic for port in PORTS] + ERRORS + list(LATE.values()), folder, a.get("client"))
+        topics = Topics(a["bootstrap"], [port.topic for port in PORTS] + ERRORS + list(LATE.values()), folder, a.get("client"), a.get("prefix", ""))
         expected = sources.load(a["files"], a.get("month"))
         sources.expect(expected)
         wanted = {port.topic: expected.execute(f"SELECT count(*) FROM {port.table}").fetchone()[0] for port in PORTS}

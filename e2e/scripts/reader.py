@@ -8,10 +8,10 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 
 class Topics:
-    """Follows topics from their beginning; every record becomes one line of a file per topic."""
+    """Follows topics, named without the mesh's prefix, from their beginning; every record becomes one line of a file per topic."""
 
-    def __init__(self, bootstrap, topics, folder, client=None):
-        self.folder = pathlib.Path(folder)
+    def __init__(self, bootstrap, topics, folder, client=None, prefix=""):
+        self.folder, self.prefix = pathlib.Path(folder), prefix
         self.counts = dict.fromkeys(topics, 0)
         self.partitions = {}
         self.files = {topic: open(self.folder / f"{topic}.ndjson", "wb") for topic in topics}
@@ -32,13 +32,13 @@ class Topics:
         while waiting:
             known = self.consumer.list_topics(timeout=20).topics
             for topic in list(waiting):
-                if topic in known and known[topic].partitions:
-                    self.partitions[topic] = len(known[topic].partitions)
+                if prefix + topic in known and known[prefix + topic].partitions:
+                    self.partitions[topic] = len(known[prefix + topic].partitions)
                     waiting.discard(topic)
             if waiting and time.time() > deadline:
                 raise SystemExit(f"these topics never came to be: {sorted(waiting)}; there are {sorted(known)}")
             time.sleep(0.05 if waiting else 0)
-        self.consumer.assign([TopicPartition(topic, p, 0) for topic, n in self.partitions.items() for p in range(n)])
+        self.consumer.assign([TopicPartition(prefix + topic, p, 0) for topic, n in self.partitions.items() for p in range(n)])
 
     def read(self, seconds):
         """Reads for that long at most; how many records came."""
@@ -55,7 +55,7 @@ class Topics:
         return came
 
     def keep(self, message):
-        topic = message.topic()
+        topic = message.topic().removeprefix(self.prefix)
         self.counts[topic] += 1
         key, value = message.key(), message.value()
         head = {"p": message.partition(), "o": message.offset(), "t": message.timestamp()[1], "k": None if key is None else key.decode("latin-1")}

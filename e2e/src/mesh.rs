@@ -29,6 +29,8 @@ pub struct Options {
     pub year: bool,
     /// On an Apache Kafka of its own instead of the embedded log.
     pub on_kafka: bool,
+    /// Another id and `topic_prefix` than the example's.
+    pub named: Option<(&'static str, &'static str)>,
 }
 
 /// A running `weft up`.
@@ -40,6 +42,8 @@ pub struct Mesh {
     http: u16,
     process: Option<Process>,
     server: Option<Server>,
+    /// The Kafka of another mesh.
+    beside: Option<String>,
     /// librdkafka properties of a Kafka that lets nobody in without them.
     client: Vec<(String, String)>,
     starts: u32,
@@ -57,10 +61,18 @@ impl Mesh {
         Self::prepare_with(options, Some(server))
     }
 
+    /// The same on the Kafka of another mesh.
+    pub fn prepare_beside(options: Options, other: &Self) -> Result<Self> {
+        let mut mesh = Self::prepare_with(options, None)?;
+        mesh.beside = Some(other.bootstrap());
+        Ok(mesh)
+    }
+
     fn prepare_with(options: Options, server: Option<Server>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("weft-e2e-").tempdir()?;
         let (kafka, http) = (free_port()?, free_port()?);
-        let mesh = Self { folder, options, kafka, http, process: None, server, client: Vec::new(), starts: 0 };
+        let mesh =
+            Self { folder, options, kafka, http, process: None, server, beside: None, client: Vec::new(), starts: 0 };
         let status = Command::new("cp")
             .arg("-r")
             .arg(peers::repository().join("examples/flights"))
@@ -77,6 +89,11 @@ impl Mesh {
                 let kept: Vec<&str> =
                     text.lines().filter(|line| !line.contains("speed:") && !line.starts_with("replay:")).collect();
                 format!("{}\nreplay:\n  speed: {speed}\n", kept.join("\n"))
+            })?;
+        }
+        if let Some((id, prefix)) = mesh.options.named {
+            mesh.edit("weft.yaml", |text| {
+                text.replace("mesh: flights", &format!("mesh: {id}\ntopic_prefix: \"{prefix}\""))
             })?;
         }
         if mesh.options.disorder {
@@ -160,7 +177,7 @@ impl Mesh {
         let mut command = Command::new(peers::weft()?);
         command.arg("up").arg(self.path(""));
         if !self.is_declared()? {
-            let kafka = if self.server.is_some() { "--kafka" } else { "--kafka-listen" };
+            let kafka = if self.server.is_some() || self.beside.is_some() { "--kafka" } else { "--kafka-listen" };
             command.args([kafka, &self.bootstrap()]);
         }
         command.args(["--http-listen", &self.http()]);
@@ -211,7 +228,8 @@ impl Mesh {
     /// `host:port` of the Kafka protocol.
     #[must_use]
     pub fn bootstrap(&self) -> String {
-        self.server.as_ref().map_or_else(|| format!("127.0.0.1:{}", self.kafka), Server::bootstrap)
+        let beside = || self.beside.clone().unwrap_or_else(|| format!("127.0.0.1:{}", self.kafka));
+        self.server.as_ref().map_or_else(beside, Server::bootstrap)
     }
 
     /// The Apache Kafka that carries it.
@@ -249,6 +267,7 @@ impl Mesh {
         let question = json!({
             "bootstrap": self.bootstrap(),
             "client": Value::from_iter(self.client.clone()),
+            "prefix": self.options.named.map_or("", |(_, prefix)| prefix),
             "files": self.files()?,
             "disorder": self.options.disorder,
             "seconds": seconds,

@@ -243,7 +243,11 @@ mod tests {
         let yaml = "clusters:\n  prod:\n    bootstrap: p:1\n    client:\n      ssl.ca.location: ca.pem\n      sasl.password: file:secret\n      socket.keepalive.enable: true\n      sasl.username: env:NOBODY_SETS_THIS\n";
         let error = choose(&KafkaArgs::default(), yaml, folder.path()).expect_err("no such variable");
         assert!(error.contains("NOBODY_SETS_THIS") && error.contains("NODE-012"), "{error}");
-        let no_ca = choose(&KafkaArgs::default(), &yaml.replace("ca.pem", "no.pem"), folder.path());
+        let no_ca = choose(
+            &KafkaArgs::default(),
+            &yaml.replace("ca.pem", "no.pem").replace("env:NOBODY_SETS_THIS", "weft"),
+            folder.path(),
+        );
         assert!(no_ca.expect_err("no such file").contains("no.pem: No such file"));
         let kafka = choose(&KafkaArgs::default(), &yaml.replace("env:NOBODY_SETS_THIS", "weft"), folder.path());
         let client = kafka.unwrap().unwrap().client;

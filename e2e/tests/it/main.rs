@@ -11,6 +11,7 @@ mod on_kafka;
 mod running;
 mod secured;
 mod settings;
+mod shared_kafka;
 mod streams;
 mod surroundings;
 mod tools;

@@ -149,7 +149,7 @@ impl Sink {
         let deadline = Instant::now() + options.timeout.min(TOPIC_SHOWS_MAX);
         let partitions = loop {
             match find_topics(&producer, options) {
-                Err(BrokerError::Fatal(SourceError::Topic { .. })) if Instant::now() < deadline => {
+                Err(BrokerError::Retry(SourceError::Topic { .. })) if Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(100));
                 }
                 found => break found?,
@@ -366,7 +366,8 @@ fn find_topics(producer: &BaseProducer<Deliveries>, options: &SinkOptions<'_>) -
         let found = metadata.topics().iter().find(|found| found.name() == topic && !found.partitions().is_empty());
         let count = found.map(|found| u32::try_from(found.partitions().len()).expect("a count of partitions"));
         let reason = || format!("topic \"{topic}\" is not on the broker");
-        count.ok_or_else(|| BrokerError::Fatal(SourceError::Topic { reason: reason() }))
+        // Whether it was never made or only does not show yet looks the same from here: somebody will make it.
+        count.ok_or_else(|| BrokerError::Retry(SourceError::Topic { reason: reason() }))
     };
     partitions_of(&options.topics.progress)?;
     partitions_of(&options.topics.sources)?;
