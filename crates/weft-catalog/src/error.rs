@@ -37,6 +37,14 @@ pub enum CatalogError {
         /// Trying again may help.
         retriable: bool,
     },
+    /// Nobody answers there, or not yet.
+    #[error("{reason}")]
+    Away {
+        /// Where it was asked.
+        bootstrap: String,
+        /// What was heard last.
+        reason: String,
+    },
     /// The Kafka refuses us, or we refuse it: TLS or log-in.
     #[error("{reason}")]
     NotLetIn {
@@ -92,7 +100,7 @@ pub enum CatalogError {
 impl CatalogError {
     /// May trying again help?
     pub fn is_retriable(&self) -> bool {
-        matches!(self, Self::Kafka { retriable: true, .. } | Self::Advertised { .. })
+        matches!(self, Self::Kafka { retriable: true, .. } | Self::Away { .. } | Self::Advertised { .. })
     }
 
     /// The sentences a person reads.
@@ -116,7 +124,17 @@ impl CatalogError {
                 if *retriable { Kind::Unavailable } else { Kind::Denied },
                 "APPLY-011",
                 format!("could not reach or change the desired state of mesh \"{mesh}\""),
-                format!("check the broker with `weft doctor`; then {again}"),
+                if *retriable {
+                    format!("check the Kafka with `weft doctor --kafka HOST:PORT`; then {again}")
+                } else {
+                    "have an administrator give the rights that `weft explain APPLY-019` lists".to_owned()
+                },
+            ),
+            Self::Away { bootstrap, .. } => (
+                Kind::Unavailable,
+                "APPLY-011",
+                format!("could not reach the Kafka at {bootstrap}"),
+                "see that it runs and listens there; --kafka, or `clusters` in weft.yaml, says where".to_owned(),
             ),
             Self::NotLetIn { bootstrap, .. } => (
                 Kind::Denied,

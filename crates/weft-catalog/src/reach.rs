@@ -69,7 +69,7 @@ pub async fn reach(connection: &Connection) -> Result<Reached, CatalogError> {
     let bootstrap = connection.bootstrap.clone();
     match unreachable.into_iter().next() {
         Some((broker, address, reason)) => Err(CatalogError::Advertised { bootstrap, broker, address, reason }),
-        None => Err(CatalogError::Kafka { doing: DOING, reason: "it names no broker".to_owned(), retriable: true }),
+        None => Err(CatalogError::Away { bootstrap, reason: "it names no broker".to_owned() }),
     }
 }
 
@@ -101,7 +101,7 @@ fn look(connection: &Connection) -> Result<Reached, CatalogError> {
                 if reason.contains("Disconnected") && !connection.client.contains_key("security.protocol") {
                     reason += "; a listener that wants TLS does so to one that sets no `security.protocol`";
                 }
-                return Err(CatalogError::Kafka { doing: DOING, reason, retriable: true });
+                return Err(CatalogError::Away { bootstrap: connection.bootstrap.clone(), reason });
             }
             Err(_) => {}
         }

@@ -113,11 +113,12 @@ Examples:
         code: Option<String>,
     },
 
-    /// Check this machine: ports, data directory, disk, limits, clock, and that a folder loads.
+    /// Check this machine: ports or the Kafka outside, data directory, disk, limits, clock, and that a folder loads.
     #[command(after_help = "\
 Examples:
   weft doctor
-  weft doctor examples/flights --data /var/lib/weft")]
+  weft doctor examples/flights --data /var/lib/weft
+  weft doctor my-mesh --cluster prod")]
     Doctor(DoctorArgs),
 
     /// Print the version.
@@ -304,8 +305,12 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
+    /// The Kafka that would carry the mesh. Default: every one in `clusters` of `weft.yaml`.
+    #[command(flatten)]
+    pub(crate) kafka: KafkaArgs,
+
     /// Where the log would listen. Default: as the folder's `weft.yaml` says, else 127.0.0.1:9092.
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["kafka", "cluster"])]
     pub(crate) kafka_listen: Option<SocketAddr>,
 
     /// Where HTTP would listen. Default: as the folder's `weft.yaml` says, else 127.0.0.1:8080.

@@ -12,6 +12,9 @@ use weft_model::load::{self, Files, LoadOptions};
 use weft_model::mesh::Listeners;
 use weft_wire::env::Env;
 
+use crate::kafka::KafkaArgs;
+use crate::kafka_check;
+
 /// What to look at.
 #[derive(Debug, Clone)]
 pub(crate) struct DoctorOptions {
@@ -23,6 +26,8 @@ pub(crate) struct DoctorOptions {
     pub(crate) kafka_listen: Option<SocketAddr>,
     /// Where HTTP would listen, in place of `weft.yaml`.
     pub(crate) http_listen: Option<String>,
+    /// The Kafka that would carry the mesh, in place of those of `weft.yaml`.
+    pub(crate) kafka: KafkaArgs,
 }
 
 /// How one check ended.
@@ -50,7 +55,7 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    fn good(name: &'static str, found: String) -> Self {
+    pub(crate) fn good(name: &'static str, found: String) -> Self {
         Self { name, outcome: Outcome::Good, found, try_: String::new() }
     }
 
@@ -58,24 +63,33 @@ impl Check {
         Self { name, outcome: Outcome::Note, found, try_: try_.to_owned() }
     }
 
-    fn bad(name: &'static str, found: String, try_: &str) -> Self {
+    pub(crate) fn bad(name: &'static str, found: String, try_: &str) -> Self {
         Self { name, outcome: Outcome::Bad, found, try_: try_.to_owned() }
     }
 }
 
 /// Makes every check; none stops the others.
-pub(crate) fn run(options: &DoctorOptions) -> Vec<Check> {
+pub(crate) async fn run(options: &DoctorOptions) -> Vec<Check> {
     let folder = options.folder.clone().or_else(|| Path::new("weft.yaml").exists().then(|| ".".into()));
     // Where weft.yaml is not there or wrong, the check of the mesh says so; the others go by the defaults.
     let node = folder.as_ref().and_then(|folder| load::node(&Files::read_folder(folder).ok()?).ok());
-    let listeners = node.map_or_else(Listeners::default, |node| node.listeners);
+    let (listeners, clusters) =
+        node.map_or_else(|| (Listeners::default(), Vec::new()), |node| (node.listeners, node.clusters));
+    let here = folder.as_deref().unwrap_or_else(|| Path::new("."));
+    let outside = kafka_check::all(&options.kafka, &clusters, here).await;
     let kafka = options.kafka_listen.map_or(listeners.kafka, |addr| addr.to_string());
     let http = options.http_listen.clone().unwrap_or(listeners.http);
-    let data =
-        options.data.clone().unwrap_or_else(|| folder.as_deref().unwrap_or_else(|| Path::new(".")).join(".weft"));
-    let mut checks = vec![port("kafka port", &kafka, "kafka"), port("http port", &http, "http")];
+    let data = options.data.clone().unwrap_or_else(|| here.join(".weft"));
+    let is_embedded = outside.is_empty();
+    let mut checks = outside;
+    if is_embedded {
+        checks.push(port("kafka port", &kafka, "kafka"));
+    }
+    checks.push(port("http port", &http, "http"));
     checks.extend(data_dir(&data));
-    checks.extend(log_dir(&data.join("log")));
+    if is_embedded {
+        checks.extend(log_dir(&data.join("log")));
+    }
     checks.push(open_files());
     checks.push(memory());
     checks.push(clock(SystemTime::now()));
@@ -331,10 +345,17 @@ mod tests {
             format!("mesh: m\nlisteners: {{ kafka: \"127.0.0.1:0\", http: \"{addr}\" }}\n"),
         )
         .unwrap();
-        let options =
-            DoctorOptions { folder: Some(dir.path().to_path_buf()), data: None, kafka_listen: None, http_listen: None };
-        let found =
-            |options: &DoctorOptions, name: &str| run(options).into_iter().find(|check| check.name == name).unwrap();
+        let options = DoctorOptions {
+            folder: Some(dir.path().to_path_buf()),
+            data: None,
+            kafka_listen: None,
+            http_listen: None,
+            kafka: KafkaArgs::default(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let found = |options: &DoctorOptions, name: &str| {
+            runtime.block_on(run(options)).into_iter().find(|check| check.name == name).unwrap()
+        };
         assert_eq!(found(&options, "kafka port").found, "127.0.0.1:0 is free");
         assert_eq!(found(&options, "http port").found, format!("{addr} is taken"));
         assert!(found(&options, "data").found.starts_with(&dir.path().join(".weft").display().to_string()));

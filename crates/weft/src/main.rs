@@ -20,6 +20,7 @@ mod edits;
 mod explain;
 mod folder;
 mod kafka;
+mod kafka_check;
 mod log_cmd;
 mod metrics;
 mod node;
@@ -103,12 +104,14 @@ fn run(command: Command) -> Result<ExitCode, Diagnostics> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor(args) => {
-            let checks = doctor::run(&doctor::DoctorOptions {
+            let options = doctor::DoctorOptions {
                 folder: args.folder,
                 data: args.data,
                 kafka_listen: args.kafka_listen,
                 http_listen: args.http_listen,
-            });
+                kafka: args.kafka,
+            };
+            let checks = block_on(async { Ok(doctor::run(&options).await) })?;
             print!("{}", doctor::render(&checks, report::colour(&std::io::stdout())));
             Ok(if doctor::healthy(&checks) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }

@@ -110,6 +110,9 @@ fn every_mechanism_lets_the_right_ones_in_and_nobody_else() -> Result<()> {
     let plain = [("sasl.mechanism", "PLAIN"), ("sasl.username", USER), ("sasl.password", PASSWORD)];
     is_let_in(&mut mesh, "plain", &tls(&ca, &plain))?;
     is_let_in(&mut mesh, "scram", &tls(&ca, &SCRAM))?;
+    let folder = mesh.path("").display().to_string();
+    let (_, said) = ask(&mesh, "doctor", &["doctor", &folder])?;
+    ensure!(said.contains("ours: 1 broker of cluster"), "{said}");
     let unsecured = [
         ("sasl.mechanism", "OAUTHBEARER"),
         ("enable.sasl.oauthbearer.unsecure.jwt", "true"),
