@@ -14,7 +14,8 @@ pub(crate) fn response(answer: &Answer) -> Response {
     response
 }
 
-fn body(answer: &Answer) -> Vec<u8> {
+/// The same as bytes, which are UTF-8.
+pub(crate) fn body(answer: &Answer) -> Vec<u8> {
     const FRAME_BYTES: usize = 512;
     let rows_bytes: usize = answer.rows.iter().map(|row| row.len() + 1).sum();
     let mut out = Vec::with_capacity(rows_bytes + FRAME_BYTES);

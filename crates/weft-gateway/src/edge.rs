@@ -102,13 +102,14 @@ fn finish(response: &mut Response, id: &str, allow: Option<Allow>, cors: Option<
     headers.insert(REQUEST_ID, HeaderValue::from_str(id).expect("an id is letters, digits and dashes"));
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // Rows are of now; what may be kept says so itself.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let embedders = if cors.is_some() { "cross-origin" } else { "same-origin" };
     headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static(embedders));
     headers.insert(header::VARY, HeaderValue::from_static("Origin, Sec-Fetch-Site"));

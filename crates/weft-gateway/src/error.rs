@@ -445,6 +445,23 @@ pub(crate) fn no_error_page(code: &str) -> Problem {
     )
 }
 
+/// A port that no team wrote a contract for.
+pub(crate) fn no_contract(port: &str, path: &str) -> Problem {
+    Problem::of_kind(
+        Kind::NotFound,
+        "HTTP-030",
+        format!("output port \"{port}\" has no contract of its own"),
+        "it is one of the two that every product has without declaring them".to_owned(),
+        format!("GET {path}/schema.json has its columns"),
+    )
+}
+
+/// A call of an agent that cannot be read, at the level of HTTP or of a tool's arguments.
+pub(crate) fn bad_call(status: StatusCode, because: String, try_: String) -> Problem {
+    let kind = if status.is_server_error() { Kind::Bug } else { Kind::Invalid };
+    Problem::with_status(status, kind, "HTTP-031", "cannot read an agent's call".to_owned(), because, try_)
+}
+
 /// More connections than the limit.
 pub(crate) fn too_many_connections(limit: usize) -> Problem {
     Problem::of_kind(

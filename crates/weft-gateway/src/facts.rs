@@ -7,6 +7,7 @@ use weft_model::name::PortId;
 use weft_model::product::{Behaviour, Encoding, OutputPort, PortKind, PortRole, Product, Status};
 use weft_model::schema::ColumnType;
 
+use crate::describe::dcat;
 use crate::views::CatalogView;
 
 /// The mesh: its domains and data products.
@@ -19,6 +20,8 @@ pub(crate) struct MeshFacts {
     domains: Vec<DomainFacts>,
     /// Every data product.
     products: Vec<ProductFacts>,
+    /// Where the catalogue is described in the words of other standards.
+    links: Vec<Link>,
 }
 
 /// A domain.
@@ -64,6 +67,23 @@ pub(crate) struct ProductFacts {
     /// Path of this product.
     #[schema(example = "/v1/products/insights/delays")]
     href: String,
+    /// Where it is described in the words of other standards.
+    links: Vec<Link>,
+}
+
+/// A document about the same thing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Link {
+    /// What it is: `asyncapi`, `odps`, `odcs`, `json-schema`, `dcat`.
+    #[schema(example = "asyncapi")]
+    rel: &'static str,
+    /// Its path.
+    #[schema(example = "/v1/products/insights/delays/asyncapi.json")]
+    href: String,
+    /// Its media type.
+    #[serde(rename = "type")]
+    #[schema(example = "application/json")]
+    media_type: &'static str,
 }
 
 /// An input port.
@@ -124,6 +144,8 @@ pub(crate) struct PortFacts {
     /// Path of the live stream.
     #[schema(example = "/v1/products/insights/delays/ports/current/v1/stream")]
     stream: String,
+    /// Where it is described in the words of other standards.
+    links: Vec<Link>,
 }
 
 /// What a port promises.
@@ -174,6 +196,7 @@ pub(crate) fn mesh(mesh: &Mesh, catalog: &dyn CatalogView) -> MeshFacts {
         mesh: mesh.id.to_string(),
         domains: domains.collect(),
         products: mesh.products.values().map(|one| product(one, catalog)).collect(),
+        links: vec![Link { rel: "dcat", href: dcat::PATH.to_owned(), media_type: "application/ld+json" }],
     }
 }
 
@@ -185,13 +208,7 @@ pub(crate) fn product(product: &Product, catalog: &dyn CatalogView) -> ProductFa
         id: product.id.to_string(),
         owner: product.owner.clone(),
         version: product.version.clone(),
-        status: match product.status {
-            Status::Proposed => "proposed",
-            Status::Draft => "draft",
-            Status::Active => "active",
-            Status::Deprecated => "deprecated",
-            Status::Retired => "retired",
-        },
+        status: status_word(product.status),
         purpose: product.purpose.clone(),
         tags: product.tags.clone(),
         behaviour: match product.behaviour {
@@ -203,6 +220,18 @@ pub(crate) fn product(product: &Product, catalog: &dyn CatalogView) -> ProductFa
         ports: product.outputs.iter().map(|one| port(one, catalog)).collect(),
         run: run.map(|run| RunFacts { state: run.state, detail: run.detail }),
         href: product_path(&product.id),
+        links: vec![
+            Link {
+                rel: "asyncapi",
+                href: format!("{}/asyncapi.json", product_path(&product.id)),
+                media_type: "application/json",
+            },
+            Link {
+                rel: "odps",
+                href: format!("{}/odps.yaml", product_path(&product.id)),
+                media_type: "application/yaml",
+            },
+        ],
     }
 }
 
@@ -222,10 +251,7 @@ fn port(port: &OutputPort, catalog: &dyn CatalogView) -> PortFacts {
             PortRole::Errors => "errors",
             PortRole::Late => "late",
         },
-        kind: match port.kind {
-            PortKind::Append => "append",
-            PortKind::Upsert => "upsert",
-        },
+        kind: kind_word(port.kind),
         topic: port.topic.clone(),
         partitions: port.partitions,
         encoding: match port.encoding {
@@ -242,10 +268,45 @@ fn port(port: &OutputPort, catalog: &dyn CatalogView) -> PortFacts {
         },
         href: port_path(&port.id),
         stream: format!("{}/stream", port_path(&port.id)),
+        links: port_links(port),
     }
 }
 
-fn type_text(column_type: ColumnType) -> String {
+fn port_links(port: &OutputPort) -> Vec<Link> {
+    let path = port_path(&port.id);
+    let schema = format!("{path}/schema.json");
+    let mut links = vec![Link { rel: "json-schema", href: schema, media_type: "application/schema+json" }];
+    if has_contract(port) {
+        links.push(Link { rel: "odcs", href: format!("{path}/odcs.yaml"), media_type: "application/yaml" });
+    }
+    links
+}
+
+/// One word for where a product is in its life.
+pub(crate) fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Proposed => "proposed",
+        Status::Draft => "draft",
+        Status::Active => "active",
+        Status::Deprecated => "deprecated",
+        Status::Retired => "retired",
+    }
+}
+
+/// Events or a table, in one word.
+pub(crate) fn kind_word(kind: PortKind) -> &'static str {
+    match kind {
+        PortKind::Append => "append",
+        PortKind::Upsert => "upsert",
+    }
+}
+
+/// Did a team write a contract for it? `errors` and `late` come without.
+pub(crate) fn has_contract(port: &OutputPort) -> bool {
+    port.role == PortRole::Declared
+}
+
+pub(crate) fn type_text(column_type: ColumnType) -> String {
     match column_type {
         ColumnType::String => "string".to_owned(),
         ColumnType::Boolean => "boolean".to_owned(),

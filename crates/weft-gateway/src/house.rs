@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{OriginalUri, Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::describe::doors;
 use crate::error::{self, Problem};
 use crate::params::shorten;
 use crate::products::Captures;
@@ -87,11 +88,13 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "house",
-    responses((status = 200, description = "OpenAPI 3.1.", body = Object)))]
-pub(crate) async fn openapi(State(app): State<Arc<App>>) -> Response {
-    let mut response = app.openapi.clone().into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    params(("If-None-Match" = Option<String>, Header, description = "`ETag` of the answer that the caller has.")),
+    responses(
+        (status = 200, description = "OpenAPI 3.1.", body = Object),
+        (status = 304, description = "It is as the caller has it."),
+    ))]
+pub(crate) async fn openapi(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    doors::fresh(app.openapi.clone(), "application/json", &headers)
 }
 
 /// The page about an error's code: what it means, an example, what to do.

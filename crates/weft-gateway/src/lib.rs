@@ -18,12 +18,15 @@
 //! What it does *not* know: Kafka, Arrow, SQL. It asks for rows and writes them.
 
 mod answer;
+mod audit;
 mod config;
+mod describe;
 mod edge;
 mod error;
 mod facts;
 mod guard;
 mod house;
+mod mcp;
 mod metrics;
 mod openapi;
 mod params;

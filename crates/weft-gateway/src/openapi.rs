@@ -12,8 +12,9 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::config::Options;
+use crate::describe::doors;
 use crate::error::ProblemDetails;
-use crate::{facts, house, products, pull, sql, stream};
+use crate::{facts, house, mcp, products, pull, sql, stream};
 
 /// Rows with the position they speak for. (The bytes are written by `answer.rs`; this says what they look like.)
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,11 +59,13 @@ pub(crate) struct PositionShape {
     tags(
         (name = "data", description = "Rows of output ports."),
         (name = "catalogue", description = "What is here, who answers for it, and what it promises."),
+        (name = "agents", description = "The same for programs that speak the Model Context Protocol."),
         (name = "house", description = "For those who run the node."),
     ),
     paths(
         products::list, products::show, pull::pull, stream::stream, sql::sql,
-        house::healthz, house::readyz, house::metrics, house::openapi, house::error_page,
+        doors::asyncapi, doors::odps, doors::odcs, doors::schema, doors::catalogue,
+        mcp::door, house::healthz, house::readyz, house::metrics, house::openapi, house::error_page,
     ),
     components(schemas(ProblemDetails, facts::MeshFacts)),
     modifiers(&CommonResponses),

@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::Options;
+use crate::describe::{dcat, doors};
 use crate::error::{self, Problem};
 use crate::metrics::Metrics;
 use crate::params::shorten;
 use crate::views::{CatalogView, Views};
-use crate::{edge, house, openapi, products, pull, sql, stream};
+use crate::{edge, house, mcp, openapi, products, pull, sql, stream};
 
 /// What every handler can reach.
 pub(crate) struct App {
@@ -63,12 +64,18 @@ const POST: &str = "POST, OPTIONS";
 
 /// The table of routes. `/openapi.json` describes each of them, which a test checks.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let routes: [(&str, &'static str, MethodRouter<Arc<App>>); 10] = [
+    let routes: [(&str, &'static str, MethodRouter<Arc<App>>); 16] = [
         ("/v1/products", GET, get(products::list)),
         ("/v1/products/{domain}/{product}", GET, get(products::show)),
         ("/v1/products/{domain}/{product}/ports/{port}/{version}", GET, get(pull::pull)),
         ("/v1/products/{domain}/{product}/ports/{port}/{version}/stream", GET, get(stream::stream)),
+        ("/v1/products/{domain}/{product}/asyncapi.json", GET, get(doors::asyncapi)),
+        ("/v1/products/{domain}/{product}/odps.yaml", GET, get(doors::odps)),
+        ("/v1/products/{domain}/{product}/ports/{port}/{version}/odcs.yaml", GET, get(doors::odcs)),
+        ("/v1/products/{domain}/{product}/ports/{port}/{version}/schema.json", GET, get(doors::schema)),
+        (dcat::PATH, GET, get(doors::catalogue)),
         ("/v1/sql", POST, post(sql::sql)),
+        ("/mcp", POST, post(mcp::door)),
         ("/v1/errors/{code}", GET, get(house::error_page)),
         ("/openapi.json", GET, get(house::openapi)),
         ("/metrics", GET, get(house::metrics)),
@@ -103,7 +110,12 @@ async fn no_route(OriginalUri(uri): OriginalUri) -> Problem {
 
 #[expect(clippy::needless_pass_by_value, reason = "tower-http asks for a handler of this form")]
 fn caught(panic: Box<dyn Any + Send>) -> Response<Body> {
+    of_panic(&*panic).into_response()
+}
+
+/// What a caller hears of a panic; the log hears more.
+pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Problem {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("(not text)"), "a request handler panicked");
-    error::panicked().into_response()
+    error::panicked()
 }

@@ -12,13 +12,14 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use weft_model::load::near::near_miss;
 use weft_model::principal::Principal;
+use weft_model::query::Answer;
 
 use crate::error::{self, Problem};
 use crate::openapi::AnswerShape;
 use crate::params::shorten;
 use crate::pull::{BACKSTOP, turn};
 use crate::routes::App;
-use crate::{answer, products};
+use crate::{answer, audit, products};
 
 /// A question in SQL.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -52,14 +53,25 @@ pub(crate) async fn sql(
     check_content_type(&headers)?;
     let body = read_body(&app, &headers, body).await?;
     let sql = read_request(&body)?;
+    Ok(answer::response(&ask(&app, &principal, "http", &sql).await?))
+}
+
+/// The question through whichever door it came: the same turns, limits and audit.
+pub(crate) async fn ask(app: &App, principal: &Principal, door: &'static str, sql: &str) -> Result<Answer, Problem> {
+    let result = within_limits(app, principal, sql).await;
+    audit::read(principal, door, "sql", &audit::ports_of(&result, sql), &result);
+    result
+}
+
+async fn within_limits(app: &App, principal: &Principal, sql: &str) -> Result<Answer, Problem> {
     // Before the mesh is known every table would be an unknown one.
-    products::mesh(&app)?;
-    let _turn = turn(&app, &app.sqls, "SQL query", app.options.sqls_max, "sqls_max").await?;
+    products::mesh(app)?;
+    let _turn = turn(app, &app.sqls, "SQL query", app.options.sqls_max, "sqls_max").await?;
     let limits = app.options.sql;
-    let work = app.views.sql(&principal, &sql, limits);
+    let work = app.views.sql(principal, sql, limits);
     let time_max = Duration::from_millis(limits.time_ms_max) + BACKSTOP;
     match tokio::time::timeout(time_max, work).await {
-        Ok(answer) => Ok(answer::response(&answer?)),
+        Ok(answer) => Ok(answer?),
         Err(_) => {
             let try_ = "select by key or window, or let a data product compute it once for everyone";
             Err(error::too_slow("SQL query", limits.time_ms_max, "sql.time_ms_max", try_))
@@ -68,7 +80,7 @@ pub(crate) async fn sql(
 }
 
 /// `application/json`, with any parameters. A web form cannot send it, so the browser asks us first.
-fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let given = values.next().map(|value| value.to_str().unwrap_or("(not ASCII)"));
     let media_type = given.and_then(|given| given.split(';').next()).map(str::trim);
@@ -80,7 +92,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(error::not_json(given.map(shorten).as_deref()))
 }
 
-async fn read_body(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn read_body(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let limit = app.options.body_bytes_max;
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|declared| declared > limit) {

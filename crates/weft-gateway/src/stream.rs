@@ -28,6 +28,7 @@ use weft_model::kind::Diagnostic;
 use weft_model::principal::Principal;
 use weft_model::query::StreamEvent;
 
+use crate::audit;
 use crate::error::{self, Problem};
 use crate::metrics::OpenStream;
 use crate::params::{self, shorten};
@@ -78,7 +79,9 @@ pub(crate) async fn stream(
     let permit = Arc::clone(&app.streams)
         .try_acquire_owned()
         .map_err(|_| error::busy("stream", app.options.streams_max, "streams_max"))?;
-    let events = app.views.stream(&principal, &port.id, resume).await?;
+    let events = app.views.stream(&principal, &port.id, resume).await.map_err(Problem::from);
+    audit::read(&principal, "http", "stream", &port.id.to_string(), &events);
+    let events = events?;
     let reader = Reader {
         events,
         heartbeat: app.options.heartbeat,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use weft_model::load::DescriptorTexts;
 use weft_model::mesh::Mesh;
 use weft_model::name::{PortId, ProductId};
 use weft_model::principal::Principal;
@@ -54,6 +55,10 @@ pub trait CatalogView: Send + Sync + 'static {
     fn mesh(&self) -> Option<Arc<Mesh>>;
     /// Generation of a port, if one is recorded.
     fn generation(&self, port: &PortId) -> Option<u32>;
+    /// The standard descriptors as their teams wrote them, of the same revision.
+    fn descriptors(&self) -> Arc<DescriptorTexts>;
+    /// Where Kafka clients start: `host:port`, comma-separated; `None` until the node knows.
+    fn kafka(&self) -> Option<String>;
     /// How a product is doing; `None` where Weft does not run it.
     fn run_state(&self, product: &ProductId) -> Option<RunState>;
     /// What must be there before requests can be answered; the node is ready when all of it is.

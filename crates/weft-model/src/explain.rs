@@ -64,6 +64,8 @@ pages! {
     "HTTP-022",
     "HTTP-023",
     "HTTP-024",
+    "HTTP-030",
+    "HTTP-031",
     "LOG-001",
     "LOG-002",
     "LOG-003",

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use weft_connect::SourceHandle;
 use weft_gateway::{CatalogView, EventStream, Readiness, RunState, ViewError};
+use weft_model::load::DescriptorTexts;
 use weft_model::mesh::Mesh;
 use weft_model::name::{PortId, ProductId};
 use weft_model::principal::Principal;
@@ -113,6 +114,10 @@ impl weft_gateway::Views for Rows {
 pub(crate) struct Running {
     /// The mesh as this node runs it.
     pub(crate) mesh: Option<Arc<Mesh>>,
+    /// Its standard descriptors as they were written.
+    pub(crate) descriptors: Arc<DescriptorTexts>,
+    /// Where Kafka clients start.
+    pub(crate) bootstrap: Option<String>,
     /// Generation of every port.
     pub(crate) generations: BTreeMap<PortId, u32>,
     /// Sources by product.
@@ -131,6 +136,14 @@ impl CatalogView for Facts {
 
     fn generation(&self, port: &PortId) -> Option<u32> {
         self.0.read().generations.get(port).copied()
+    }
+
+    fn descriptors(&self) -> Arc<DescriptorTexts> {
+        Arc::clone(&self.0.read().descriptors)
+    }
+
+    fn kafka(&self) -> Option<String> {
+        self.0.read().bootstrap.clone()
     }
 
     fn run_state(&self, product: &ProductId) -> Option<RunState> {

@@ -16,7 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use weft_catalog::Desired;
 use weft_connect::{CsvSource, ReplayClock, SourceOptions};
 use weft_model::kind::{Diagnostic, Diagnostics, Kind};
-use weft_model::load;
+use weft_model::load::{self, DescriptorTexts};
 use weft_model::mesh::{Mesh, Replay};
 use weft_model::name::{MeshId, PortId, ProductId};
 use weft_model::product::{Behaviour, Product};
@@ -91,7 +91,9 @@ impl Node {
 
     /// Makes what runs equal to this revision. Again with the same revision: nothing happens.
     pub(crate) async fn run_revision(&self, desired: &Desired) -> Result<(), Diagnostics> {
-        let mut mesh = load::load(&desired.files(), &desired.load_options())?;
+        let files = desired.files();
+        let mut mesh = load::load(&files, &desired.load_options())?;
+        let descriptors = Arc::new(DescriptorTexts::of(&files, &mesh));
         if let Some(replay) = self.options.replay {
             mesh.replay = replay;
         }
@@ -105,6 +107,8 @@ impl Node {
         // Last, so that the doors let nobody ask for a port that the views do not know yet.
         let mut running = self.running.write();
         running.mesh = Some(mesh);
+        running.descriptors = descriptors;
+        running.bootstrap = Some(self.options.bootstrap.clone());
         running.generations = generations;
         Ok(())
     }

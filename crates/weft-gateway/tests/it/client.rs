@@ -122,7 +122,7 @@ impl Connection {
     /// The next answer.
     pub(crate) async fn answer(&mut self, headless_body: bool) -> Answer {
         let mut answer = self.head().await;
-        if headless_body || answer.status == 204 {
+        if headless_body || matches!(answer.status, 204 | 304) {
             return answer;
         }
         let length = answer.header("content-length").expect("a length").parse::<usize>().unwrap();

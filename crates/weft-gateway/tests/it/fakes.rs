@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use weft_gateway::{CatalogView, EventStream, Gateway, Options, Readiness, RunState, ViewError, Views};
 use weft_model::kind::{Diagnostic, Kind};
+use weft_model::load::DescriptorTexts;
 use weft_model::mesh::{Domain, Listeners, Mesh, Replay};
 use weft_model::name::{PortId, ProductId};
 use weft_model::principal::Principal;
@@ -20,6 +21,9 @@ use weft_model::schema::{Column, ColumnType, Schema};
 
 /// 2⁵³ + 1, which a double cannot hold, and a float that a re-formatter would change.
 pub(crate) const EXACT_ROW: &str = r#"{"origin":"EWR","n":9007199254740993,"x":1.0,"d":"1.50"}"#;
+/// How the descriptors of this mesh begin; the comment is part of what must come back.
+pub(crate) const ODPS: &str = "# ours\napiVersion: v1.1.0\nkind: DataProduct\n";
+pub(crate) const ODCS: &str = "# ours\napiVersion: v3.1.0\nkind: DataContract\n";
 /// Bytes of one row of the endless port.
 pub(crate) const FLOOD_ROW_BYTES: usize = 1000;
 
@@ -190,6 +194,21 @@ impl CatalogView for FakeCatalog {
         (port.port.as_str() == "current").then_some(3)
     }
 
+    fn descriptors(&self) -> Arc<DescriptorTexts> {
+        let mut texts = DescriptorTexts::default();
+        for product in self.mesh().iter().flat_map(|mesh| mesh.products.values().cloned().collect::<Vec<_>>()) {
+            texts.products.insert(product.id.clone(), format!("{ODPS}id: {}\n", product.id).into());
+            for port in product.outputs.iter().filter(|port| port.role == PortRole::Declared) {
+                texts.contracts.insert(port.id.clone(), format!("{ODCS}id: {}\n", port.contract_id).into());
+            }
+        }
+        Arc::new(texts)
+    }
+
+    fn kafka(&self) -> Option<String> {
+        Some("127.0.0.1:9092,127.0.0.2:9092".to_owned())
+    }
+
     fn run_state(&self, product: &ProductId) -> Option<RunState> {
         let weft_runs_it = *product == product_id("insights.delays");
         weft_runs_it.then(|| RunState { state: "running".to_owned(), detail: Some("12 rows behind".to_owned()) })
@@ -258,6 +277,7 @@ pub(crate) fn mesh() -> Mesh {
     for name in ["final", "flood"] {
         delays.push(port("insights.delays", name, 1, PortKind::Append));
     }
+    delays.extend(weft_model::builtin_ports::builtin_ports("", &product_id("insights.delays")));
     let transform = Behaviour::Transform { sql: String::new(), file: "transform.sql".to_owned() };
     let delays = product("insights.delays", delays, transform);
     let flights = port("flight-ops.flights", "flights", 1, PortKind::Append);

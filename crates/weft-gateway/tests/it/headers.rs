@@ -5,12 +5,13 @@ use weft_gateway::Options;
 use crate::client::{Connection, get, send};
 use crate::fakes::{node, node_with};
 
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 9] = [
     "/v1/products",
     "/v1/products/insights/delays",
     "/v1/products/insights/delays/ports/current/v1",
     "/v1/products/insights/delays/ports/current/v1/stream",
     "/v1/sql",
+    "/mcp",
     "/metrics",
     "/openapi.json",
     "/nowhere",
@@ -125,7 +126,8 @@ async fn every_answer_carries_an_id_and_the_security_headers() {
     for path in PATHS.into_iter().filter(|path| !path.ends_with("stream")) {
         let answer = get(node.addr, path).await;
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let kept = if path == "/openapi.json" { "no-cache" } else { "no-store" };
+        assert_eq!(answer.header("cache-control"), Some(kept), "{path}");
         assert_eq!(answer.header("x-frame-options"), Some("DENY"));
         assert_eq!(answer.header("cross-origin-resource-policy"), Some("same-origin"));
         assert_eq!(answer.header("access-control-allow-origin"), None);

@@ -5,8 +5,10 @@
 mod client;
 mod fakes;
 
+mod agents;
 mod catalogue;
 mod data;
+mod described;
 mod document;
 mod headers;
 mod limits;

@@ -31,6 +31,7 @@ mod source;
 mod standard;
 mod strict;
 mod test_yaml;
+mod texts;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,7 @@ use findings::{Findings, place};
 
 pub use files::Files;
 pub use overrides::log_overrides;
+pub use texts::DescriptorTexts;
 
 use crate::kind::Diagnostics;
 use crate::mesh::Mesh;
