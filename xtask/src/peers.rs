@@ -2,7 +2,9 @@
 //!
 //! A step is skipped when its stamp, a copy of the file that pins it, is unchanged; so a second run takes no time.
 
+use std::env;
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -17,7 +19,7 @@ pub(crate) fn install() -> Result<()> {
     let folder = home();
     fs::create_dir_all(&folder)?;
     println!("peers live in {}", folder.display());
-    let steps: [(&str, Step); 7] = [
+    let steps: [(&str, Step); 9] = [
         ("programs", programs),
         ("Python", python),
         ("datacontract-cli", data_contract),
@@ -25,6 +27,8 @@ pub(crate) fn install() -> Result<()> {
         ("Apache Kafka", kafka),
         ("kafkajs", kafkajs),
         ("franz-go", franz_go),
+        ("schemathesis, MCP client, rdflib", described),
+        ("@asyncapi/cli", asyncapi),
     ];
     let mut failures = Vec::new();
     for (name, step) in steps {
@@ -72,6 +76,10 @@ fn python() -> Result<()> {
 
 fn data_contract() -> Result<()> {
     virtual_environment("datacontract", "requirements-datacontract.txt")
+}
+
+fn described() -> Result<()> {
+    virtual_environment("described", "requirements-described.txt")
 }
 
 fn virtual_environment(name: &str, requirements: &str) -> Result<()> {
@@ -125,6 +133,23 @@ fn kafkajs() -> Result<()> {
         fs::copy(&package, folder.join("package.json"))?;
         fs::copy(&lock, folder.join("package-lock.json"))?;
         run(command("npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&folder))
+    })
+}
+
+/// With a Node.js of its own, newer than Debian's. Packages run no scripts when they are installed: one would fetch a browser.
+fn asyncapi() -> Result<()> {
+    virtual_environment("node24", "requirements-node.txt")?;
+    let (package, lock) = (pin("asyncapi/package.json"), pin("asyncapi/package-lock.json"));
+    let folder = home().join("asyncapi");
+    let programs = home().join("node24/bin");
+    let path =
+        env::join_paths(iter::once(programs.clone()).chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())))
+            .context("a PATH without `:` in its folders")?;
+    step(&folder, &[&package, &lock], || {
+        fs::copy(&package, folder.join("package.json"))?;
+        fs::copy(&lock, folder.join("package-lock.json"))?;
+        let mut npm = command(programs.join("npm"), &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        run(npm.arg("--loglevel=error").env("PATH", path).current_dir(&folder))
     })
 }
 
