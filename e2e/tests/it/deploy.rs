@@ -86,10 +86,15 @@ fn put_mesh_in(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Root mounts the file system read-only and becomes nobody; somebody else changes the root in a user namespace.
+/// Root becomes nobody, on a file system that is mounted read-only where mounting is allowed; somebody else changes the root
+/// in a user namespace. Nothing but the data is writable for that user in any case.
 fn enter(root: &Path, is_root: bool, http: &str) -> Command {
+    let may_mount = || Command::new("unshare").args(["--mount", "true"]).status().is_ok_and(|status| status.success());
     let mut command = Command::new("unshare");
-    if is_root {
+    if is_root && !may_mount() {
+        command = Command::new("chroot");
+        command.args([&format!("--userspec={USER}:{USER}"), "--groups="]).arg(root);
+    } else if is_root {
         let script = format!(
             r#"mount --bind "$1" "$1" && mount --bind "$1/var/lib/weft" "$1/var/lib/weft" && mount -o remount,ro,bind "$1" \
             && root="$1" && shift && exec chroot --userspec={USER}:{USER} --groups= "$root" "$@""#

@@ -29,7 +29,9 @@ use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
+use utoipa::ToSchema;
 use weft_model::principal::Principal;
 
 use crate::error::{self, Problem};
@@ -42,6 +44,24 @@ const INSTRUCTIONS: &str = "Data products of a streaming mesh. Find one with sea
     \"domain\".\"product\".\"port\". Rows are JSON; integers are exact, decimals are strings. Answers are whole or an error that \
     names the limit.";
 
+/// A JSON-RPC 2.0 message of the Model Context Protocol; without `id` it is a notification.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "the SDK reads messages; this says what they look like")]
+pub(crate) struct RpcMessage {
+    /// Always `2.0`.
+    #[schema(pattern = "^2\\.0$", example = "2.0")]
+    jsonrpc: String,
+    /// Comes back with the answer.
+    #[schema(example = 1)]
+    id: Option<i32>,
+    /// `tools/list`, `tools/call`, `initialize`, …
+    #[schema(example = "tools/call")]
+    method: String,
+    /// As the method has it.
+    #[schema(value_type = Option<Object>, example = json!({"name": "search_catalogue", "arguments": {"query": "delays"}}))]
+    params: Option<serde_json::Value>,
+}
+
 /// Agents speak here: Model Context Protocol, streamable HTTP, one JSON-RPC message per request.
 ///
 /// `tools/list` says what can be called: search of the catalogue, contracts, and SQL with the limits of `/v1/sql`. Refusals of
@@ -51,8 +71,8 @@ const INSTRUCTIONS: &str = "Data products of a streaming mesh. Find one with sea
     path = "/mcp",
     tag = "agents",
     params(("Accept" = String, Header, description = "Both types, as the protocol wants it.",
-        example = "application/json, text/event-stream")),
-    request_body(content = Object, content_type = "application/json", description = "A JSON-RPC 2.0 message."),
+        pattern = "^application/json, text/event-stream$", example = "application/json, text/event-stream")),
+    request_body(content = RpcMessage, content_type = "application/json"),
     responses(
         (status = 200, description = "The JSON-RPC answer.", body = Object, content_type = "application/json"),
         (status = 202, description = "A notification was taken."),

@@ -1,11 +1,12 @@
 //! `/mcp`: agents find, read and ask, and whatever they send, the answer says what is wrong with it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use weft_gateway::Options;
 
-use crate::client::{Answer, send};
+use crate::client::{Answer, Connection, send};
 use crate::fakes::{EXACT_ROW, Node, ODCS, node, node_with};
 
 async fn post(node: &Node, headers: &str, body: &str) -> Answer {
@@ -161,4 +162,28 @@ async fn a_panic_costs_an_agent_one_call() {
     let said = call(&node, "query", json!({"sql": "panic"})).await.unwrap_err();
     assert!(said.contains("HTTP-019"), "{said}");
     assert!(call(&node, "query", json!({"sql": "SELECT 1"})).await.is_ok());
+}
+
+/// Nobody works for an agent that is gone.
+#[tokio::test]
+async fn an_agent_that_goes_away_stops_its_query() {
+    let node = node().await;
+    let body = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "query", "arguments": {"sql": "forever"}},
+    });
+    let (host, body) = (node.addr, body.to_string());
+    let mut connection = Connection::open(node.addr).await;
+    let request =
+        format!("POST /mcp HTTP/1.1\r\nHost: {host}\r\n{HEADERS}Content-Length: {}\r\n\r\n{body}", body.len());
+    connection.write(request.as_bytes()).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(node.views.dropped.load(Ordering::SeqCst), 0);
+    drop(connection);
+    for _ in 0..100 {
+        if node.views.dropped.load(Ordering::SeqCst) == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the query goes on without its caller");
 }

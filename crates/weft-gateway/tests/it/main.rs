@@ -6,6 +6,7 @@ mod client;
 mod fakes;
 
 mod agents;
+mod audit;
 mod catalogue;
 mod data;
 mod described;
