@@ -88,7 +88,8 @@ fn preflight() -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST"));
-    let names = HeaderValue::from_static("content-type, last-event-id, x-request-id");
+    let names = "content-type, if-none-match, last-event-id, x-request-id, mcp-protocol-version, mcp-method, mcp-name";
+    let names = HeaderValue::from_static(names);
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
     response
@@ -115,7 +116,7 @@ fn finish(response: &mut Response, id: &str, allow: Option<Allow>, cors: Option<
     headers.insert(header::VARY, HeaderValue::from_static("Origin, Sec-Fetch-Site"));
     if let Some(origin) = cors {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        let names = HeaderValue::from_static("x-request-id, retry-after");
+        let names = HeaderValue::from_static("x-request-id, retry-after, etag");
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, names);
     }
 }

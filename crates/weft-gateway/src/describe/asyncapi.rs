@@ -74,7 +74,7 @@ fn servers(addresses: &Addresses) -> Value {
     }
     servers.insert(
         "http".to_owned(),
-        json!({ "host": addresses.http, "protocol": "http", "description": "Live streams as server-sent events." }),
+        json!({ "host": addresses.http, "protocol": addresses.scheme(), "description": "Live streams as server-sent events." }),
     );
     Value::Object(servers)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -20,6 +20,7 @@ const JSON: &str = "application/json";
 const JSON_LD: &str = "application/ld+json";
 const JSON_SCHEMA: &str = "application/schema+json";
 const YAML: &str = "application/yaml";
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// A data product as AsyncAPI 3: its topics and live streams, with the schema of every message.
 ///
@@ -163,7 +164,14 @@ pub(crate) async fn catalogue(State(app): State<Arc<App>>, headers: HeaderMap) -
 /// Where this caller finds us. The edge has checked that `Host` names this node.
 fn addresses(app: &App, headers: &HeaderMap) -> Addresses {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    Addresses { kafka: app.catalog.kafka(), http: host.to_ascii_lowercase() }
+    Addresses { kafka: app.catalog.kafka(), http: host.to_ascii_lowercase(), by_tls: by_tls(host, app, headers) }
+}
+
+/// Only a name of `http.hosts` can have a proxy in front of it, whose word on TLS is `X-Forwarded-Proto`.
+fn by_tls(host: &str, app: &App, headers: &HeaderMap) -> bool {
+    let name = host.split(':').next().unwrap_or(host);
+    let is_ours = app.options.hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
+    is_ours && headers.get(X_FORWARDED_PROTO).is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
 }
 
 fn json(document: &Value, content_type: &'static str, headers: &HeaderMap) -> Response {

@@ -27,12 +27,19 @@ pub(crate) struct Addresses {
     pub(crate) kafka: Option<String>,
     /// `host:port`, as the caller itself named it.
     pub(crate) http: String,
+    /// The caller came by TLS, which a proxy in front of us ended.
+    pub(crate) by_tls: bool,
 }
 
 impl Addresses {
     /// A path of this node as a whole address.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.http)
+        format!("{}://{}{path}", self.scheme(), self.http)
+    }
+
+    /// `http` or `https`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.by_tls { "https" } else { "http" }
     }
 
     /// The brokers to start from, one by one.

@@ -115,7 +115,7 @@ fn contract(app: &App, id: &str) -> Result<String, Problem> {
     match app.catalog.descriptors().contracts.get(&port.id) {
         Some(text) => Ok(text.to_string()),
         None => {
-            let addresses = Addresses { kafka: None, http: "localhost".to_owned() };
+            let addresses = Addresses { kafka: None, http: "localhost".to_owned(), by_tls: false };
             Ok(json_schema::document(port, &addresses).to_string())
         }
     }

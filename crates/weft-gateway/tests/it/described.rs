@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use weft_gateway::Options;
 use weft_model::product::PortKind;
 
 use crate::client::{get, send};
-use crate::fakes::{EXACT_ROW, Node, ODCS, ODPS, mesh, node, product_id};
+use crate::fakes::{EXACT_ROW, Node, ODCS, ODPS, mesh, node, node_with, product_id};
 
 const PRODUCT: &str = "/v1/products/insights/delays";
 const CURRENT: &str = "/v1/products/insights/delays/ports/current/v1";
@@ -228,6 +229,28 @@ async fn texts_of_people_break_no_document() {
     assert_eq!(schema["properties"]["origin"]["description"], nasty);
     let shown = schema["description"].as_str().unwrap();
     assert!(shown.ends_with('…') && shown.chars().count() < 5000);
+}
+
+/// Behind a proxy that ends TLS, documents name what the caller sees; nobody else can have them name anything.
+#[tokio::test]
+async fn addresses_are_those_that_the_caller_sees() {
+    let node = node_with(Options { hosts: vec!["mesh.example".to_owned()], ..Options::default() }).await;
+    let asyncapi = format!("{PRODUCT}/asyncapi.json");
+    for (headers, protocol, host) in [
+        ("Host: mesh.example\r\nX-Forwarded-Proto: https", "https", "mesh.example"),
+        ("Host: Mesh.Example:8443\r\nX-Forwarded-Proto: https", "https", "mesh.example:8443"),
+        ("Host: mesh.example", "http", "mesh.example"),
+        ("Host: mesh.example\r\nX-Forwarded-Proto: javascript", "http", "mesh.example"),
+        ("Host: localhost:1\r\nX-Forwarded-Proto: https", "http", "localhost:1"),
+    ] {
+        let answer = send(node.addr, &format!("GET {asyncapi} HTTP/1.1\r\n{headers}\r\n\r\n")).await.json();
+        assert_eq!(answer["servers"]["http"]["protocol"], protocol, "{headers}");
+        assert_eq!(answer["servers"]["http"]["host"], host, "{headers}");
+        let url = answer["info"]["externalDocs"]["url"].as_str().unwrap();
+        assert!(url.starts_with(&format!("{protocol}://{host}/v1/products/")), "{url}");
+    }
+    let foreign = format!("GET {asyncapi} HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+    send(node.addr, &foreign).await.problem(421, "HTTP-001");
 }
 
 #[tokio::test]

@@ -84,6 +84,8 @@ async fn a_configured_origin_gets_cors_and_its_preflight() {
     let answer = send(node.addr, &preflight).await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("https://portal.example")));
     assert!(answer.header("access-control-allow-headers").unwrap().contains("content-type"));
+    // Agents in a browser name the version of their protocol.
+    assert!(answer.header("access-control-allow-headers").unwrap().contains("mcp-protocol-version"));
     assert!(answer.header("access-control-allow-methods").unwrap().contains("POST"));
     let other = format!("GET /v1/products HTTP/1.1\r\nHost: {host}\r\nOrigin: https://other.example\r\n\r\n");
     send(node.addr, &other).await.problem(403, "HTTP-002");
