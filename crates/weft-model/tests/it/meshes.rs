@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use proptest::prelude::*;
-use weft_model::load::Files;
+use weft_model::load::{DescriptorTexts, Files};
 use weft_model::mesh::{Mesh, Replay};
 use weft_model::name::ProductId;
 use weft_model::product::{Behaviour, OutputPort, PortRole};
@@ -61,8 +61,8 @@ fn an_input_is_found_by_its_contract_alone() {
     assert_eq!(mesh.products[&big()].inputs[0].reads.to_string(), "sales.orders.orders@1");
 }
 
-#[test]
-fn two_majors_of_a_port_are_two_ports() {
+/// Orders in two majors, each with a contract of its own.
+fn two_majors() -> Files {
     let second = "  - name: orders\n    version: 2.1.0\n    contractId: sales.orders.orders\nteam:\n";
     let mut files = shop_with("domains/sales/orders/product.odps.yaml", "team:\n", second);
     files.0.remove("domains/sales/orders/source.yaml"); // a source feeds one port only
@@ -70,7 +70,12 @@ fn two_majors_of_a_port_are_two_ports() {
     let contract = files.0["domains/sales/orders/orders.odcs.yaml"].replace("version: 1.0.0", "version: 2.1.0");
     let contract = contract.replace("orders.orders.v1", "orders.orders.v2");
     files.0.insert("domains/sales/orders/orders.v2.odcs.yaml".to_owned(), contract);
-    let mesh = loaded(&files);
+    files
+}
+
+#[test]
+fn two_majors_of_a_port_are_two_ports() {
+    let mesh = loaded(&two_majors());
     let ports: Vec<String> = mesh.products[&orders()]
         .outputs
         .iter()
@@ -78,6 +83,27 @@ fn two_majors_of_a_port_are_two_ports() {
         .map(|port| format!("{} {}", port.id, port.topic))
         .collect();
     assert_eq!(ports, ["sales.orders.orders@1 sales.orders.orders.v1", "sales.orders.orders@2 sales.orders.orders.v2"]);
+}
+
+#[test]
+fn descriptors_stay_what_their_team_wrote() {
+    let files = two_majors();
+    let mesh = loaded(&files);
+    let texts = DescriptorTexts::of(&files, &mesh);
+    let written = |file: &str| files.0[file].as_str();
+    assert_eq!(&*texts.products[&orders()], written("domains/sales/orders/product.odps.yaml"));
+    assert_eq!(&*texts.products[&big()], written("domains/sales/big/product.odps.yaml"));
+    let contracts: Vec<(String, &str)> =
+        texts.contracts.iter().map(|(port, text)| (port.to_string(), &**text)).collect();
+    // `errors` and `late` of the big orders have none.
+    assert_eq!(
+        contracts,
+        [
+            ("sales.big.orders@1".to_owned(), written("domains/sales/big/orders.odcs.yaml")),
+            ("sales.orders.orders@1".to_owned(), written("domains/sales/orders/orders.odcs.yaml")),
+            ("sales.orders.orders@2".to_owned(), written("domains/sales/orders/orders.v2.odcs.yaml")),
+        ]
+    );
 }
 
 #[test]
