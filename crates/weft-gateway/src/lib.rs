@@ -43,4 +43,4 @@ pub use config::Options;
 pub use error::{ViewError, http_status, retryable};
 pub use metrics::MetricsHook;
 pub use serve::Gateway;
-pub use views::{CatalogView, EventStream, Readiness, RunState, Views};
+pub use views::{CatalogView, EventStream, KafkaDoor, Readiness, RunState, Views};

@@ -57,12 +57,23 @@ pub trait CatalogView: Send + Sync + 'static {
     fn generation(&self, port: &PortId) -> Option<u32>;
     /// The standard descriptors as their teams wrote them, of the same revision.
     fn descriptors(&self) -> Arc<DescriptorTexts>;
-    /// Where Kafka clients start: `host:port`, comma-separated; `None` until the node knows.
-    fn kafka(&self) -> Option<String>;
+    /// Where Kafka clients start, and how; `None` until the node knows.
+    fn kafka(&self) -> Option<KafkaDoor>;
     /// How a product is doing; `None` where Weft does not run it.
     fn run_state(&self, product: &ProductId) -> Option<RunState>;
     /// What must be there before requests can be answered; the node is ready when all of it is.
     fn readiness(&self) -> Vec<Readiness>;
+}
+
+/// The Kafka that carries the mesh, as clients see it. No secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaDoor {
+    /// `host:port`, comma-separated.
+    pub bootstrap: String,
+    /// Connections are encrypted.
+    pub by_tls: bool,
+    /// How clients log in, in Kafka's words: `PLAIN`, `SCRAM-SHA-512`, …; `None` where they do not.
+    pub sasl_mechanism: Option<String>,
 }
 
 /// How a product is doing.

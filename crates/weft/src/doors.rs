@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use weft_connect::SourceHandle;
-use weft_gateway::{CatalogView, EventStream, Readiness, RunState, ViewError};
+use weft_gateway::{CatalogView, EventStream, KafkaDoor, Readiness, RunState, ViewError};
 use weft_model::load::DescriptorTexts;
 use weft_model::mesh::Mesh;
 use weft_model::name::{PortId, ProductId};
@@ -116,8 +116,8 @@ pub(crate) struct Running {
     pub(crate) mesh: Option<Arc<Mesh>>,
     /// Its standard descriptors as they were written.
     pub(crate) descriptors: Arc<DescriptorTexts>,
-    /// Where Kafka clients start.
-    pub(crate) bootstrap: Option<String>,
+    /// Where Kafka clients start, and how.
+    pub(crate) kafka: Option<KafkaDoor>,
     /// Generation of every port.
     pub(crate) generations: BTreeMap<PortId, u32>,
     /// Sources by product.
@@ -142,8 +142,8 @@ impl CatalogView for Facts {
         Arc::clone(&self.0.read().descriptors)
     }
 
-    fn kafka(&self) -> Option<String> {
-        self.0.read().bootstrap.clone()
+    fn kafka(&self) -> Option<KafkaDoor> {
+        self.0.read().kafka.clone()
     }
 
     fn run_state(&self, product: &ProductId) -> Option<RunState> {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use clap::Args;
 use weft_catalog::{Connection, reach};
+use weft_gateway::KafkaDoor;
 use weft_model::cluster::{Cluster, Property, PropertyKind, TopicDefaults, property_kind, property_names};
 use weft_model::kind::{Diagnostic, Diagnostics, Kind, Place};
 use weft_model::load::near;
@@ -57,6 +58,19 @@ impl Kafka {
     /// One without TLS and log-in.
     pub(crate) fn plain(bootstrap: impl Into<String>) -> Self {
         Self { bootstrap: bootstrap.into(), client: BTreeMap::new(), topics: TopicDefaults::default() }
+    }
+
+    /// What others may know of it.
+    pub(crate) fn door(&self) -> KafkaDoor {
+        let property = |name: &str| self.client.get(name).map(|value| value.to_ascii_uppercase());
+        let protocol = property("security.protocol").unwrap_or_default();
+        let by_sasl = protocol.starts_with("SASL");
+        let mechanism = property("sasl.mechanism").or_else(|| property("sasl.mechanisms"));
+        KafkaDoor {
+            bootstrap: self.bootstrap.clone(),
+            by_tls: protocol.ends_with("SSL"),
+            sasl_mechanism: mechanism.filter(|_| by_sasl),
+        }
     }
 
     /// As the catalogue takes it.

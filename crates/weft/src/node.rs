@@ -108,7 +108,7 @@ impl Node {
         let mut running = self.running.write();
         running.mesh = Some(mesh);
         running.descriptors = descriptors;
-        running.bootstrap = Some(self.options.bootstrap.clone());
+        running.kafka = Some(self.options.kafka.door());
         running.generations = generations;
         Ok(())
     }

@@ -29,6 +29,10 @@ pub(crate) fn document(mesh: &Mesh, product: &Product, addresses: &Addresses) ->
         parts.stream(port);
         parts.schemas.insert(port_name(port), json_schema::row(port));
     }
+    let mut components = json!({ "schemas": parts.schemas, "messages": parts.messages });
+    if let Some(login) = login(addresses) {
+        components["securitySchemes"] = json!({ "kafka": login });
+    }
     json!({
         "asyncapi": "3.1.0",
         "id": format!("urn:weft:{}:{}:{}", mesh.id, product.id.domain, product.id.product),
@@ -37,7 +41,7 @@ pub(crate) fn document(mesh: &Mesh, product: &Product, addresses: &Addresses) ->
         "servers": servers(addresses),
         "channels": parts.channels,
         "operations": parts.operations,
-        "components": { "schemas": parts.schemas, "messages": parts.messages },
+        "components": components,
     })
 }
 
@@ -65,18 +69,38 @@ fn info(mesh: &Mesh, product: &Product, addresses: &Addresses) -> Value {
 
 fn servers(addresses: &Addresses) -> Value {
     let mut servers = Map::new();
+    let by_tls = addresses.kafka.as_ref().is_some_and(|kafka| kafka.by_tls);
     for (at, broker) in addresses.brokers().enumerate() {
         let name = if at == 0 { "kafka".to_owned() } else { format!("kafka-{}", at + 1) };
-        servers.insert(
-            name,
-            json!({ "host": broker, "protocol": "kafka", "description": "Any Kafka client; read with `isolation.level=read_committed`." }),
-        );
+        let mut server = json!({
+            "host": broker,
+            "protocol": if by_tls { "kafka-secure" } else { "kafka" },
+            "description": "Any Kafka client; read with `isolation.level=read_committed`.",
+        });
+        if login(addresses).is_some() {
+            server["security"] = json!([{ "$ref": "#/components/securitySchemes/kafka" }]);
+        }
+        servers.insert(name, server);
     }
     servers.insert(
         "http".to_owned(),
         json!({ "host": addresses.http, "protocol": addresses.scheme(), "description": "Live streams as server-sent events." }),
     );
     Value::Object(servers)
+}
+
+/// How Kafka clients log in, where AsyncAPI has a word for it.
+fn login(addresses: &Addresses) -> Option<Value> {
+    let mechanism = addresses.kafka.as_ref()?.sasl_mechanism.as_deref()?;
+    let kind = match mechanism {
+        "PLAIN" => "plain",
+        "SCRAM-SHA-256" => "scramSha256",
+        "SCRAM-SHA-512" => "scramSha512",
+        "GSSAPI" => "gssapi",
+        // `oauth2` wants the addresses of its flows, which only the owner of the Kafka knows.
+        _ => return None,
+    };
+    Some(json!({ "type": kind, "description": format!("SASL {mechanism}; the owner of the Kafka gives accounts.") }))
 }
 
 #[derive(Default)]

@@ -17,14 +17,16 @@ pub(crate) mod json_schema;
 
 use weft_model::product::OutputPort;
 
+use crate::views::KafkaDoor;
+
 /// Most characters of one description in a generated document. The contract, which is linked, has all of it.
 pub(crate) const DESCRIPTION_CHARS_MAX: usize = 4096;
 
 /// Where clients find this node.
 #[derive(Debug, Clone)]
 pub(crate) struct Addresses {
-    /// `host:port`, comma-separated: where Kafka clients start; none where the node does not say.
-    pub(crate) kafka: Option<String>,
+    /// Where Kafka clients start; none where the node does not say.
+    pub(crate) kafka: Option<KafkaDoor>,
     /// `host:port`, as the caller itself named it.
     pub(crate) http: String,
     /// The caller came by TLS, which a proxy in front of us ended.
@@ -44,7 +46,7 @@ impl Addresses {
 
     /// The brokers to start from, one by one.
     pub(crate) fn brokers(&self) -> impl Iterator<Item = &str> {
-        let brokers = self.kafka.as_deref().unwrap_or_default().split(',');
+        let brokers = self.kafka.as_ref().map_or("", |kafka| kafka.bootstrap.as_str()).split(',');
         brokers.map(str::trim).filter(|broker| !broker.is_empty())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use weft_gateway::Options;
+use weft_gateway::{KafkaDoor, Options};
 use weft_model::product::PortKind;
 
 use crate::client::{get, send};
@@ -153,6 +153,29 @@ async fn asyncapi_has_a_topic_and_a_stream_for_each_port() {
     let external = self::document(&node, "/v1/products/flight-ops/flights/asyncapi.json").await;
     assert_eq!(external["components"]["messages"]["flights-v1-record"]["headers"], Value::Null);
     assert!(document["components"]["messages"]["current-v1-record"]["headers"].is_object());
+}
+
+#[tokio::test]
+async fn a_kafka_behind_tls_and_login_is_described_as_such() {
+    let node = node().await;
+    let path = format!("{PRODUCT}/asyncapi.json");
+    let plain = document(&node, &path).await;
+    assert_eq!(
+        (&plain["servers"]["kafka"]["protocol"], &plain["servers"]["kafka"]["security"]),
+        (&json!("kafka"), &Value::Null)
+    );
+    for (mechanism, kind) in
+        [("SCRAM-SHA-512", json!("scramSha512")), ("PLAIN", json!("plain")), ("OAUTHBEARER", Value::Null)]
+    {
+        let door =
+            KafkaDoor { bootstrap: "a:1,b:2".to_owned(), by_tls: true, sasl_mechanism: Some(mechanism.to_owned()) };
+        *node.catalog.kafka.lock().unwrap() = door;
+        let document = document(&node, &path).await;
+        references_resolve(&document);
+        assert_eq!(document["servers"]["kafka-2"]["protocol"], "kafka-secure");
+        assert_eq!(document["components"]["securitySchemes"]["kafka"]["type"], kind, "{mechanism}");
+        assert_eq!(document["servers"]["kafka"]["security"].is_null(), kind.is_null(), "{mechanism}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use weft_gateway::{CatalogView, EventStream, Gateway, Options, Readiness, RunState, ViewError, Views};
+use weft_gateway::{CatalogView, EventStream, Gateway, KafkaDoor, Options, Readiness, RunState, ViewError, Views};
 use weft_model::kind::{Diagnostic, Kind};
 use weft_model::load::DescriptorTexts;
 use weft_model::mesh::{Domain, Listeners, Mesh, Replay};
@@ -183,6 +183,7 @@ impl Views for FakeViews {
 pub(crate) struct FakeCatalog {
     pub(crate) mesh: Mutex<Option<Arc<Mesh>>>,
     pub(crate) ready: AtomicBool,
+    pub(crate) kafka: Mutex<KafkaDoor>,
 }
 
 impl CatalogView for FakeCatalog {
@@ -205,8 +206,8 @@ impl CatalogView for FakeCatalog {
         Arc::new(texts)
     }
 
-    fn kafka(&self) -> Option<String> {
-        Some("127.0.0.1:9092,127.0.0.2:9092".to_owned())
+    fn kafka(&self) -> Option<KafkaDoor> {
+        Some(self.kafka.lock().unwrap().clone())
     }
 
     fn run_state(&self, product: &ProductId) -> Option<RunState> {
@@ -313,7 +314,13 @@ pub(crate) async fn node() -> Node {
 
 pub(crate) async fn node_with(options: Options) -> Node {
     let views = Arc::new(FakeViews::default());
-    let catalog = Arc::new(FakeCatalog { mesh: Mutex::new(Some(Arc::new(mesh()))), ready: AtomicBool::new(true) });
+    let kafka =
+        KafkaDoor { bootstrap: "127.0.0.1:9092,127.0.0.2:9092".to_owned(), by_tls: false, sasl_mechanism: None };
+    let catalog = Arc::new(FakeCatalog {
+        mesh: Mutex::new(Some(Arc::new(mesh()))),
+        ready: AtomicBool::new(true),
+        kafka: Mutex::new(kafka),
+    });
     let listener = Gateway::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
