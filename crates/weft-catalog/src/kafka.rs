@@ -76,7 +76,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 /// A client that is dropped beside the caller: closing one takes librdkafka and its wrapper up to 100 ms.
-pub(crate) struct DropBeside<T: Send + 'static>(Option<T>);
+pub(crate) struct DropBeside<T: Send + 'static>(pub(crate) Option<T>);
 
 impl<T: Send + 'static> std::ops::Deref for DropBeside<T> {
     type Target = T;

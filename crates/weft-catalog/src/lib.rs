@@ -16,6 +16,8 @@
 //! 4. What leaves the folder is retired. No topic is deleted unless it is named, an adopted one never.
 //! 5. Within one major version of a port its topic, key, columns and state do not change.
 //!
+//! Beside it, questions to a Kafka that people ask of a whole mesh: where its partitions end (`offsets.rs`).
+//!
 //! Start reading in `plan.rs`; `desired.rs` has the shapes.
 
 pub mod apply;
@@ -26,6 +28,7 @@ mod display;
 pub mod error;
 mod kafka;
 pub mod observed;
+pub mod offsets;
 pub mod plan;
 mod reach;
 mod rehearse;
@@ -40,6 +43,7 @@ pub use desired::{Desired, MeshRecord, PortRecord, ProductRecord};
 pub use error::CatalogError;
 pub use kafka::is_weft_log;
 pub use observed::{Observed, ObservedTopic};
+pub use offsets::{Kept, Offsets};
 pub use plan::{Plan, PlanOptions, plan};
 pub use reach::{Reached, reach};
 pub use rehearse::rehearse;

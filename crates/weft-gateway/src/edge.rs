@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use weft_model::principal::Principal;
 
 use crate::error::{self, Problem};
-use crate::guard;
+use crate::guard::{self, Entry};
 use crate::params::shorten;
 use crate::routes::App;
 
@@ -29,7 +29,7 @@ const PREFLIGHT_SECONDS: &str = "600";
 pub(crate) struct Allow(pub(crate) &'static str);
 
 /// Wraps every route and the fallback.
-pub(crate) async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn edge(State((app, entry)): State<(Arc<App>, Entry)>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
@@ -39,8 +39,9 @@ pub(crate) async fn edge(State(app): State<Arc<App>>, mut request: Request, next
     // Listeners are on loopback only (serve.rs), where nobody says who they are.
     request.extensions_mut().insert(Principal::Anonymous);
 
+    let entry = if guard::is_navigation(request.method(), request.headers()) { entry } else { Entry::Call };
     let checked =
-        check_length(&request, &app).and_then(|()| guard::check(request.headers(), request.uri(), &app.options));
+        check_length(&request, &app).and_then(|()| guard::check(request.headers(), request.uri(), &app.options, entry));
     let (mut response, cors) = match checked {
         Err(problem) => (problem.into_response(), None),
         Ok(Some(origin)) if is_preflight(&request) => (preflight(), Some(origin)),
@@ -101,9 +102,15 @@ fn finish(response: &mut Response, id: &str, allow: Option<Allow>, cors: Option<
         headers.insert(header::ALLOW, HeaderValue::from_static(methods));
     }
     headers.insert(REQUEST_ID, HeaderValue::from_str(id).expect("an id is letters, digits and dashes"));
+    // A page says itself which scripts it runs, and a script that never changes how long it may be kept.
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {

@@ -92,6 +92,10 @@ impl Problem {
         self.0.status
     }
 
+    pub(crate) fn into_diagnostic(self) -> Box<Diagnostic> {
+        Box::new(self.0.diagnostic)
+    }
+
     pub(crate) fn diagnostic(&self) -> &Diagnostic {
         &self.0.diagnostic
     }

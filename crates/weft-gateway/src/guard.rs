@@ -7,15 +7,36 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 use crate::config::Options;
 use crate::error::{self, Problem};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// What a request may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A call of a door.
+    Call,
+    /// A page that a person opens: by a link from another site, too. What it says stays in its own window, which the other
+    /// site can neither read nor frame.
+    Page,
+}
+
+/// Does a browser ask for a whole page, for a window of its own?
+pub(crate) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+    let says = |name: &str, value: &str| headers.get(name).is_some_and(|found| found == value);
+    method == Method::GET && says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
+}
+
 /// Passes, or refuses with a reason. `Ok(Some(origin))`: the origin is a configured one and wants CORS headers.
-pub(crate) fn check(headers: &HeaderMap, uri: &Uri, options: &Options) -> Result<Option<HeaderValue>, Problem> {
+pub(crate) fn check(
+    headers: &HeaderMap,
+    uri: &Uri,
+    options: &Options,
+    entry: Entry,
+) -> Result<Option<HeaderValue>, Problem> {
     let host = host(headers, uri, options)?;
     let origin = single(headers, &header::ORIGIN)
         .map_err(|()| error::foreign_origin("the request carries two Origin headers".to_owned()))?;
@@ -29,7 +50,7 @@ pub(crate) fn check(headers: &HeaderMap, uri: &Uri, options: &Options) -> Result
         }
     }
     for site in headers.get_all(&SEC_FETCH_SITE) {
-        if site != "same-origin" && site != "none" {
+        if site != "same-origin" && site != "none" && entry == Entry::Call {
             let site = site.to_str().unwrap_or("(not ASCII)");
             return Err(error::foreign_origin(format!("the browser says the request is \"{site}\"")));
         }
@@ -119,7 +140,7 @@ mod tests {
             let (name, value) = line.split_once(": ").unwrap();
             headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap());
         }
-        let found = match check(&headers, &Uri::from_static("/v1/products"), &options) {
+        let found = match check(&headers, &Uri::from_static("/v1/products"), &options, Entry::Call) {
             Ok(None) => "ok".to_owned(),
             Ok(Some(_)) => "cors".to_owned(),
             Err(problem) => format!("{} {}", problem.status().as_u16(), problem.diagnostic().code),
@@ -193,6 +214,26 @@ mod tests {
         check_headers("host: localhost\nsec-fetch-site: anything-new", "403 HTTP-002");
         check_headers("host: localhost\norigin: https://portal.example\nsec-fetch-site: cross-site", "cors");
         check_headers("host: localhost\norigin: http://localhost\nsec-fetch-site: cross-site", "403 HTTP-002");
+    }
+
+    #[test]
+    fn a_page_is_opened_from_anywhere_and_read_from_nowhere() {
+        let headers = |lines: &[(&'static str, &'static str)]| -> HeaderMap {
+            let all = [("host", "localhost"), ("sec-fetch-site", "cross-site")];
+            let named = all.iter().chain(lines);
+            named.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        };
+        let link = headers(&[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]);
+        assert!(is_navigation(&Method::GET, &link));
+        let uri = Uri::from_static("/catalogue");
+        assert!(check(&link, &uri, &Options::default(), Entry::Page).is_ok());
+        assert!(check(&link, &uri, &Options::default(), Entry::Call).is_err());
+        // A frame, a script's fetch and a form's POST are no navigation of a window.
+        let frame = headers(&[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")]);
+        assert!(!is_navigation(&Method::GET, &frame) && !is_navigation(&Method::POST, &link));
+        assert!(!is_navigation(&Method::GET, &headers(&[("sec-fetch-mode", "no-cors")])));
+        let rebound = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("evil.example"))]);
+        assert!(check(&rebound, &uri, &Options::default(), Entry::Page).is_err(), "the host is checked all the same");
     }
 
     #[test]

@@ -12,12 +12,14 @@
 //! 2. A row is text from [`Views`] to the socket. Nothing here reads it into a number, so integers stay exact.
 //! 3. Every call carries a `Principal`; a listener beyond loopback is refused, because nobody can log in yet.
 //! 4. An answer is whole or an error: limits never cut rows off silently.
-//! 5. A reader that does not read costs one bounded buffer, and after `write_stall` its own connection.
+//! 5. Pages of others come in by [`Gateway::mount`] and pass the same edge; only they may be opened by a link from another site.
+//! 6. A reader that does not read costs one bounded buffer, and after `write_stall` its own connection.
 //!
 //! Start reading in `routes.rs`, then `edge.rs` (what happens to every request) and `serve.rs` (the sockets beneath).
 //! What it does *not* know: Kafka, Arrow, SQL. It asks for rows and writes them.
 
 mod answer;
+mod asker;
 mod audit;
 mod config;
 mod describe;
@@ -39,6 +41,7 @@ mod stall;
 mod stream;
 mod views;
 
+pub use asker::Asker;
 pub use config::Options;
 pub use error::{ViewError, http_status, retryable};
 pub use metrics::MetricsHook;

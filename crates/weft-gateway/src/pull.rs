@@ -1,26 +1,18 @@
 //! `GET …/ports/{port}/v{major}`: one page of rows.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{OriginalUri, RawQuery, State};
 use axum::response::Response;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
-use weft_model::name::PortId;
 use weft_model::principal::Principal;
-use weft_model::query::{Answer, PullQuery};
 
-use crate::error::{self, Problem};
+use crate::answer;
+use crate::error::Problem;
 use crate::openapi::AnswerShape;
 use crate::params;
 use crate::products::{self, PortCaptures};
 use crate::routes::App;
-use crate::{answer, audit};
-
-/// How long after a limit of time the doors stop a query that did not stop itself.
-pub(crate) const BACKSTOP: Duration = Duration::from_millis(250);
 
 /// Rows of an output port, by key, range, window or offset, page by page.
 ///
@@ -61,35 +53,5 @@ pub(crate) async fn pull(
 ) -> Result<Response, Problem> {
     let port = products::port_of(&app, captures, uri.path())?;
     let query = params::pull_query(query.as_deref().unwrap_or(""), &port, &app.options)?;
-    let result = within_limits(&app, &principal, &port.id, query).await;
-    audit::read(&principal, "http", "pull", &port.id.to_string(), &result);
-    Ok(answer::response(&result?))
-}
-
-async fn within_limits(app: &App, principal: &Principal, port: &PortId, query: PullQuery) -> Result<Answer, Problem> {
-    let _turn = turn(app, &app.pulls, "pull query", app.options.pulls_max, "pulls_max").await?;
-    let limits = app.options.pull;
-    let work = app.views.pull(principal, port, query, limits);
-    let time_max = Duration::from_millis(limits.time_ms_max) + BACKSTOP;
-    match tokio::time::timeout(time_max, work).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => {
-            let try_ = "ask for fewer rows with `limit`, or for a narrower range";
-            Err(error::too_slow("pull query", limits.time_ms_max, "pull.time_ms_max", try_))
-        }
-    }
-}
-
-/// Waits for a turn, up to `queue_wait`.
-pub(crate) async fn turn(
-    app: &App,
-    turns: &Arc<Semaphore>,
-    what: &str,
-    limit: usize,
-    option: &str,
-) -> Result<OwnedSemaphorePermit, Problem> {
-    match tokio::time::timeout(app.options.queue_wait, Arc::clone(turns).acquire_owned()).await {
-        Ok(Ok(turn)) => Ok(turn),
-        Ok(Err(_)) | Err(_) => Err(error::busy(what, limit, option)),
-    }
+    Ok(answer::response(&app.asker.pull_in_turn(&principal, "http", &port.id, query).await?))
 }

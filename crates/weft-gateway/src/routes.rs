@@ -14,9 +14,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::asker::Asker;
 use crate::config::Options;
 use crate::describe::{dcat, doors};
 use crate::error::{self, Problem};
+use crate::guard::Entry;
 use crate::metrics::Metrics;
 use crate::params::shorten;
 use crate::views::{CatalogView, Views};
@@ -28,9 +30,9 @@ pub(crate) struct App {
     pub(crate) views: Arc<dyn Views>,
     pub(crate) catalog: Arc<dyn CatalogView>,
     pub(crate) metrics: Metrics,
-    /// Turns of pull queries, SQL queries and streams.
-    pub(crate) pulls: Arc<Semaphore>,
-    pub(crate) sqls: Arc<Semaphore>,
+    /// Asks the views in turn.
+    pub(crate) asker: Asker,
+    /// Turns of streams.
     pub(crate) streams: Arc<Semaphore>,
     /// The OpenAPI document, made once.
     pub(crate) openapi: Bytes,
@@ -42,12 +44,12 @@ impl App {
         options: Options,
         views: Arc<dyn Views>,
         catalog: Arc<dyn CatalogView>,
+        asker: Asker,
         metrics: Metrics,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
-            pulls: Arc::new(Semaphore::new(options.pulls_max)),
-            sqls: Arc::new(Semaphore::new(options.sqls_max)),
+            asker,
             streams: Arc::new(Semaphore::new(options.streams_max)),
             openapi: Bytes::from(openapi::document(&options)),
             options,
@@ -62,8 +64,8 @@ impl App {
 const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 
-/// The table of routes. `/openapi.json` describes each of them, which a test checks.
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// The table of routes, and the pages mounted beside them. `/openapi.json` describes each of the routes, which a test checks.
+pub(crate) fn router(app: Arc<App>, pages: Option<Router>) -> Router {
     let routes: [(&str, &'static str, MethodRouter<Arc<App>>); 16] = [
         ("/v1/products", GET, get(products::list)),
         ("/v1/products/{domain}/{product}", GET, get(products::show)),
@@ -86,11 +88,17 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     for (path, allowed, methods) in routes {
         router = router.route(path, methods.fallback(move |method: Method| other_method(method, allowed)));
     }
+    let doors = behind_edge(router.fallback(no_route).with_state(Arc::clone(&app)), &app, Entry::Call);
+    match pages {
+        Some(pages) => doors.merge(behind_edge(pages, &app, Entry::Page)),
+        None => doors,
+    }
+}
+
+fn behind_edge(router: Router, app: &Arc<App>, entry: Entry) -> Router {
     router
-        .fallback(no_route)
         .layer(CatchPanicLayer::custom(caught))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), edge::edge))
-        .with_state(app)
+        .layer(middleware::from_fn_with_state((Arc::clone(app), entry), edge::edge))
 }
 
 /// OPTIONS says what the path takes; everything else is refused with the same words.

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use weft_model::kind::{Diagnostic, Diagnostics, Kind};
 
+use crate::asker::Asker;
 use crate::config::Options;
 use crate::error;
 use crate::metrics::{Metrics, MetricsHook};
@@ -37,18 +38,33 @@ pub struct Gateway {
     views: Arc<dyn Views>,
     catalog: Arc<dyn CatalogView>,
     hooks: Vec<MetricsHook>,
+    asker: Asker,
+    pages: Option<Router>,
 }
 
 impl Gateway {
     /// Checks the options; binds nothing yet.
     pub fn new(options: Options, views: Arc<dyn Views>, catalog: Arc<dyn CatalogView>) -> Result<Self, Diagnostics> {
         options.validate()?;
-        Ok(Self { options, views, catalog, hooks: Vec::new() })
+        let asker = Asker::new(options.clone(), Arc::clone(&views));
+        Ok(Self { options, views, catalog, hooks: Vec::new(), asker, pages: None })
     }
 
     /// Appends another room's metrics to `/metrics`.
     pub fn append_metrics(mut self, hook: MetricsHook) -> Self {
         self.hooks.push(hook);
+        self
+    }
+
+    /// Asks as the doors do, for pages that are mounted here.
+    pub fn asker(&self) -> Asker {
+        self.asker.clone()
+    }
+
+    /// Serves pages beside the doors, behind the same edge. Their handlers find the `Principal` among the request's extensions,
+    /// and set their own content security policy. They may not name a path of a door, and have no fallback.
+    pub fn mount(mut self, pages: Router) -> Self {
+        self.pages = Some(pages);
         self
     }
 
@@ -69,8 +85,8 @@ impl Gateway {
         let local = listener.local_addr().map_err(|cause| cannot_listen("the bound socket", &cause))?;
         check_loopback(local)?;
         let metrics = Metrics::new(self.hooks);
-        let app = App::new(self.options, self.views, self.catalog, metrics, shutdown.clone());
-        let router = routes::router(Arc::clone(&app));
+        let app = App::new(self.options, self.views, self.catalog, self.asker, metrics, shutdown.clone());
+        let router = routes::router(Arc::clone(&app), self.pages);
         let connections = Arc::new(Semaphore::new(app.options.connections_max));
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
         let tracker = TaskTracker::new();

@@ -1,7 +1,6 @@
 //! `POST /v1/sql`: one query over the output ports that the caller may see.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
@@ -17,9 +16,8 @@ use weft_model::query::Answer;
 use crate::error::{self, Problem};
 use crate::openapi::AnswerShape;
 use crate::params::shorten;
-use crate::pull::{BACKSTOP, turn};
 use crate::routes::App;
-use crate::{answer, audit, products};
+use crate::{answer, products};
 
 /// A question in SQL.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -58,25 +56,9 @@ pub(crate) async fn sql(
 
 /// The question through whichever door it came: the same turns, limits and audit.
 pub(crate) async fn ask(app: &App, principal: &Principal, door: &'static str, sql: &str) -> Result<Answer, Problem> {
-    let result = within_limits(app, principal, sql).await;
-    audit::read(principal, door, "sql", &audit::ports_of(&result, sql), &result);
-    result
-}
-
-async fn within_limits(app: &App, principal: &Principal, sql: &str) -> Result<Answer, Problem> {
     // Before the mesh is known every table would be an unknown one.
     products::mesh(app)?;
-    let _turn = turn(app, &app.sqls, "SQL query", app.options.sqls_max, "sqls_max").await?;
-    let limits = app.options.sql;
-    let work = app.views.sql(principal, sql, limits);
-    let time_max = Duration::from_millis(limits.time_ms_max) + BACKSTOP;
-    match tokio::time::timeout(time_max, work).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => {
-            let try_ = "select by key or window, or let a data product compute it once for everyone";
-            Err(error::too_slow("SQL query", limits.time_ms_max, "sql.time_ms_max", try_))
-        }
-    }
+    app.asker.sql_in_turn(principal, door, sql).await
 }
 
 /// `application/json`, with any parameters. A web form cannot send it, so the browser asks us first.

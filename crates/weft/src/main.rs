@@ -19,11 +19,14 @@ mod doors;
 mod edits;
 mod explain;
 mod folder;
+mod front;
 mod kafka;
 mod kafka_check;
 mod log_cmd;
 mod metrics;
 mod node;
+#[cfg(feature = "portal")]
+mod portal;
 mod product_cmd;
 mod report;
 mod settings;

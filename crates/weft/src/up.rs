@@ -26,6 +26,7 @@ use crate::console::Console;
 use crate::control::{self, Planned, apply, plan_on};
 use crate::doors::{Facts, Rows};
 use crate::edits::{Edits, Word};
+use crate::front;
 use crate::kafka::{Kafka, KafkaArgs};
 use crate::node::{Node, NodeOptions};
 use crate::report;
@@ -104,7 +105,8 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
         replay: options.replay,
         settings: settings.clone(),
     })?);
-    let doors = serve(&node, listener, &settings)?;
+    let doors =
+        serve(&node, listener, &settings, |gateway| front::mount(gateway, &node, &connection, http_addr, &console))?;
     let mut desired = first_apply(&connection, &folder, &options.load, &mut controller, &mesh, &console).await?;
     node.run_revision(&desired).await?;
 
@@ -251,7 +253,12 @@ impl Doors {
     }
 }
 
-fn serve(node: &Arc<Node>, listener: tokio::net::TcpListener, settings: &Settings) -> Result<Doors, Diagnostics> {
+fn serve(
+    node: &Arc<Node>,
+    listener: tokio::net::TcpListener,
+    settings: &Settings,
+    mount: impl FnOnce(Gateway) -> Gateway,
+) -> Result<Doors, Diagnostics> {
     let cancel = CancellationToken::new();
     let views = Arc::new(Rows(node.views()));
     let facts = Arc::new(Facts(node.running()));
@@ -259,7 +266,7 @@ fn serve(node: &Arc<Node>, listener: tokio::net::TcpListener, settings: &Setting
         let node = Arc::clone(node);
         Arc::new(move |out: &mut String| crate::metrics::write(&node, out))
     };
-    let gateway = Gateway::new(settings::http(settings), views, facts)?.append_metrics(metrics);
+    let gateway = mount(Gateway::new(settings::http(settings), views, facts)?.append_metrics(metrics));
     let token = cancel.clone();
     let task = tokio::spawn(async move {
         if let Err(error) = gateway.serve(listener, token).await {

@@ -314,6 +314,19 @@ impl Views {
         slots.into_iter().map(status).collect()
     }
 
+    /// Event-time watermark of a port at these offsets, if one is known.
+    pub fn watermark_at(&self, port: &PortId, offsets: &BTreeMap<u32, i64>) -> Option<WatermarkMs> {
+        let topic = self.shared.ports.read().get(port)?.port.topic.clone();
+        self.shared.progress.lock().watermark(&topic, offsets)
+    }
+
+    /// A token that resumes a port's stream at these offsets, without the snapshot of what lies before; `None` while the
+    /// port cannot be read.
+    pub fn resume_at(&self, port: &PortId, offsets: BTreeMap<u32, i64>) -> Option<String> {
+        let view = self.shared.ports.read().get(port)?.view.clone()?;
+        Some(token::ResumeToken { o: offsets, ..stream::origin(&view) }.write())
+    }
+
     /// Ends the feed. Queries on what is indexed still work; streams end with their last event.
     pub async fn shutdown(&self) {
         let feed = Arc::clone(&self.feed);

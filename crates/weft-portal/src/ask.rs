@@ -1,0 +1,133 @@
+//! What the pages ask of the rooms behind them. `weft` plugs the answers in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use weft_model::kind::Diagnostic;
+use weft_model::mesh::Mesh;
+use weft_model::name::{PortId, ProductId};
+use weft_model::principal::Principal;
+use weft_model::progress::WatermarkMs;
+use weft_model::query::{Answer, PullQuery};
+
+/// An answer, or why there is none.
+pub type Answered<T> = Result<T, Box<Diagnostic>>;
+
+/// Facts and rows of a mesh, as one node sees them. What is not a future answers from memory and takes no time.
+pub trait Ask: Send + Sync + 'static {
+    /// The mesh as it runs; `None` until the node has read the desired state.
+    fn mesh(&self) -> Option<Arc<Mesh>>;
+    /// Generation of a port, if one is recorded.
+    fn generation(&self, port: &PortId) -> Option<u32>;
+    /// How a product is doing; `None` where Weft does not run it.
+    fn run_state(&self, product: &ProductId) -> Option<RunState>;
+    /// Where clients come in.
+    fn addresses(&self) -> Addresses;
+    /// What was counted over the last minutes.
+    fn numbers(&self) -> Arc<Numbers>;
+    /// A token that resumes the live stream of a port a few records before its end; `None` where its end is not known.
+    fn tail_token(&self, port: &PortId) -> Option<String>;
+    /// One page of one port, in turn and within the limits of the doors.
+    fn pull<'a>(
+        &'a self,
+        principal: &'a Principal,
+        port: &'a PortId,
+        query: PullQuery,
+    ) -> BoxFuture<'a, Answered<Answer>>;
+    /// One SQL query, in turn and within the limits of the doors.
+    fn sql<'a>(&'a self, principal: &'a Principal, sql: &'a str) -> BoxFuture<'a, Answered<Answer>>;
+}
+
+/// How a product is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunState {
+    /// One word, such as `running`, `replaying`, `complete`, `failed`.
+    pub state: String,
+    /// A sentence where there is more to say.
+    pub detail: Option<String>,
+}
+
+/// Where clients come in, as they must write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// Kafka bootstrap servers: `host:port`, several with commas.
+    pub kafka: String,
+    /// `host:port` of these pages.
+    pub http: String,
+}
+
+/// Samples of the last minutes, every `interval_ms`, oldest first; all series have the length of `at_ms`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Numbers {
+    /// When each sample was taken. Milliseconds since 1970.
+    pub at_ms: Vec<i64>,
+    /// Ports whose topic could be asked.
+    pub ports: BTreeMap<PortId, PortNumbers>,
+    /// Records that each product has not read yet of each port it reads; `None` where nobody knows.
+    pub backlogs: BTreeMap<(ProductId, PortId), Vec<Option<u64>>>,
+}
+
+/// One port over time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PortNumbers {
+    /// Sum over the partitions of the offset after the last committed record; `None` where the topic could not be asked.
+    pub ends: Vec<Option<i64>>,
+    /// Each partition now.
+    pub partitions: BTreeMap<u32, PartitionNumbers>,
+    /// Event-time watermark now, if one is known. Milliseconds.
+    pub watermark: Option<WatermarkMs>,
+    /// Records that were no rows of the port, since the node started.
+    pub bad_records: u64,
+}
+
+/// One partition now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PartitionNumbers {
+    /// First offset that is kept.
+    pub start: i64,
+    /// Offset after the last committed record.
+    pub end: i64,
+}
+
+impl PortNumbers {
+    /// Offsets between first and last record kept. More than the records of a compacted or transactional topic.
+    pub fn offsets_kept(&self) -> u64 {
+        let kept = |numbers: &PartitionNumbers| u64::try_from(numbers.end - numbers.start).unwrap_or(0);
+        self.partitions.values().map(kept).sum()
+    }
+}
+
+impl Numbers {
+    /// Records per second that came to a port over the last `window_ms`; `None` without two samples of it.
+    pub fn rate(&self, port: &PortId, window_ms: i64) -> Option<f64> {
+        let ends = &self.ports.get(port)?.ends;
+        let known: Vec<(i64, i64)> =
+            self.at_ms.iter().zip(ends).filter_map(|(at, end)| end.map(|end| (*at, end))).collect();
+        let (last_at, last) = *known.last()?;
+        let (first_at, first) = *known.iter().find(|(at, _)| *at >= last_at - window_ms)?;
+        (last_at > first_at).then(|| (last - first).max(0) as f64 * 1000.0 / (last_at - first_at) as f64)
+    }
+
+    /// When the last record came to a port. `Err(since)`: not since the oldest sample, which was taken then.
+    pub fn changed_at_ms(&self, port: &PortId) -> Option<Result<i64, i64>> {
+        let ends = &self.ports.get(port)?.ends;
+        let mut later: Option<(i64, i64)> = None;
+        for (at, end) in self.at_ms.iter().zip(ends).rev() {
+            let Some(end) = *end else { continue };
+            if let Some((later_at, later_end)) = later
+                && end != later_end
+            {
+                return Some(Ok(later_at));
+            }
+            later = Some((*at, end));
+        }
+        later.map(|(at, _)| Err(at))
+    }
+
+    /// Records that wait now between a port and a product that reads it.
+    pub fn backlog(&self, product: &ProductId, port: &PortId) -> Option<u64> {
+        // The key is a pair of owned names; there are few of them and a page asks once each.
+        *self.backlogs.get(&(product.clone(), port.clone()))?.last()?
+    }
+}
