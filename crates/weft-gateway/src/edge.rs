@@ -102,7 +102,7 @@ fn finish(response: &mut Response, id: &str, allow: Option<Allow>, cors: Option<
         headers.insert(header::ALLOW, HeaderValue::from_static(methods));
     }
     headers.insert(REQUEST_ID, HeaderValue::from_str(id).expect("an id is letters, digits and dashes"));
-    // A page says itself which scripts it runs, and a script that never changes how long it may be kept.
+    // Rows are of now; what may be kept says so itself, as a page says which scripts it runs.
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
@@ -116,8 +116,6 @@ fn finish(response: &mut Response, id: &str, allow: Option<Allow>, cors: Option<
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // Rows are of now; what may be kept says so itself.
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let embedders = if cors.is_some() { "cross-origin" } else { "same-origin" };
     headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static(embedders));
     headers.insert(header::VARY, HeaderValue::from_static("Origin, Sec-Fetch-Site"));

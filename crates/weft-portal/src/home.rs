@@ -57,6 +57,12 @@ fn main(portal: &Portal, mesh: &Mesh) -> Markup {
             }
             (ideas(mesh))
         }
+        @if let Some(picture) = crate::graph::glimpse(&*portal.ask, mesh) {
+            section aria-labelledby="flows" {
+                h2 #flows { "How the data flows" }
+                (picture)
+            }
+        }
         section aria-labelledby="domains" {
             h2 #domains { "Domains" }
             div.cards {

@@ -4,7 +4,7 @@
 //!   browser ─► weft-gateway's edge ─► page ──► Ask  (asked: mesh, numbers, rows; `weft` answers)
 //!              Host, Origin, limits    │
 //!                                      ├─► HTML, whole without a script
-//!                                      └─► islands: live tail, SQL editor, zoom of the graph (bundled from `web/`)
+//!                                      └─► islands: live tail, SQL editor, zoom of the graph (`web/`)
 //! ```
 //!
 //! Invariants:
@@ -24,7 +24,9 @@ mod catalogue;
 mod console;
 mod contract;
 mod glance;
+mod graph;
 mod home;
+mod layout;
 mod page;
 mod pages;
 mod ports;
@@ -37,5 +39,4 @@ mod tests;
 mod words;
 
 pub use ask::{Addresses, Answered, Ask, Numbers, PartitionNumbers, PortNumbers, RunState};
-pub use assets::NoPortal;
 pub use pages::router;

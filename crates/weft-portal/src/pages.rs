@@ -13,9 +13,9 @@ use weft_model::kind::{Diagnostic, Kind};
 use weft_model::mesh::Mesh;
 
 use crate::ask::Ask;
-use crate::assets::{self, NoPortal};
+use crate::assets;
 use crate::search::Index;
-use crate::{catalogue, console, home, page, product, snippets};
+use crate::{catalogue, console, graph, home, page, product, snippets};
 
 /// What every handler can reach.
 pub(crate) struct Portal {
@@ -25,18 +25,13 @@ pub(crate) struct Portal {
 }
 
 /// The pages, to be mounted behind an edge that puts a `Principal` into each request's extensions.
-pub fn router(ask: Arc<dyn Ask>) -> Result<Router, NoPortal> {
-    assets::bundled()?;
-    Ok(routes(ask))
-}
-
-/// The table of routes.
-pub(crate) fn routes(ask: Arc<dyn Ask>) -> Router {
+pub fn router(ask: Arc<dyn Ask>) -> Router {
     let portal = Arc::new(Portal { ask, index: Mutex::default() });
     Router::new()
         .route("/", get(home::home))
         .route("/catalogue", get(catalogue::catalogue))
         .route("/products/{domain}/{product}", get(product::product))
+        .route("/graph", get(graph::graph))
         .route("/sql", get(console::console))
         .route("/portal/snippets/{domain}/{product}/ports/{port}/{version}/{language}", get(snippets::snippet))
         .route("/portal/assets/{version}/{name}", get(assets::asset))

@@ -67,7 +67,7 @@ fn chosen<'p>(
 ) -> Result<Option<&'p OutputPort>, Box<Diagnostic>> {
     let (name, version) = (given(query, "port"), given(query, "v"));
     let name = if name.is_empty() {
-        let first = glance::declared(product).next().or(product.outputs.first());
+        let first = glance::declared(product).next().or_else(|| product.outputs.first());
         let Some(first) = first else { return Ok(None) };
         first.id.port.to_string()
     } else {
@@ -177,6 +177,7 @@ fn lineage(mesh: &Mesh, product: &Product) -> Markup {
         .map(|(reader, input)| (reader, format!("{}@{}", input.reads.port, input.reads.major)))
         .collect();
     html! {
+        p { a href={ "/graph?around=" (product.id) } { "See it in the graph" } }
         div.columns {
             div {
                 h3 { "Reads" }

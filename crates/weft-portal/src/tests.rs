@@ -20,6 +20,7 @@ use weft_model::query::{Answer, PullQuery};
 use weft_model::schema::{Column, ColumnType, Schema};
 
 use crate::ask::{Addresses, Answered, Ask, Numbers, PartitionNumbers, PortNumbers, RunState};
+use crate::layout::{BOX_WIDTH, Item, layout};
 use crate::rows::{self, Table};
 use crate::search::Index;
 use crate::{pages, words};
@@ -187,7 +188,7 @@ fn exact_rows() -> Vec<String> {
 async fn get(fake: Fake, path: &str) -> (StatusCode, String) {
     let mut request = Request::get(path).body(Body::empty()).unwrap();
     request.extensions_mut().insert(Principal::Anonymous);
-    let response = pages::routes(Arc::new(fake)).oneshot(request).await.unwrap();
+    let response = pages::router(Arc::new(fake)).oneshot(request).await.unwrap();
     let status = response.status();
     let policy = response.headers().get("content-security-policy");
     if status == StatusCode::OK && !path.starts_with("/portal/") {
@@ -242,7 +243,7 @@ async fn a_megabyte_is_folded_and_cut() {
     saw.outputs[0].column_docs.insert("note".to_owned(), megabyte.clone());
     let mesh = mesh(vec![saw]);
     let rows = vec![format!("{{\"serial_number\":1,\"note\":\"{megabyte}\"}}")];
-    for path in ["/", "/catalogue", "/catalogue?q=long", "/products/shop/saw", "/sql?q=SELECT+1"] {
+    for path in ["/", "/catalogue", "/catalogue?q=long", "/products/shop/saw", "/graph", "/sql?q=SELECT+1"] {
         let (status, page) = get(Fake { mesh: Some(Arc::clone(&mesh)), rows: rows.clone() }, path).await;
         assert_eq!(status, StatusCode::OK);
         assert!(page.len() < 150_000, "{path} has {} bytes", page.len());
@@ -313,7 +314,7 @@ async fn a_query_from_another_site_is_not_run() {
         let mut request = Request::get("/sql?q=SELECT+1").header("sec-fetch-site", site).body(Body::empty()).unwrap();
         request.extensions_mut().insert(Principal::Anonymous);
         let fake = Fake { mesh: Some(small_mesh()), rows: exact_rows() };
-        let response = pages::routes(Arc::new(fake)).oneshot(request).await.unwrap();
+        let response = pages::router(Arc::new(fake)).oneshot(request).await.unwrap();
         String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
     };
     assert!(!ask("cross-site").await.contains("9007199254740993"));
@@ -385,4 +386,56 @@ fn how_numbers_and_times_read() {
     assert_eq!(words::time(1_357_038_000_000), "2013-01-01 11:00:00Z");
     assert_eq!(words::watermark(Some(i64::MAX)), "complete");
     assert_eq!(words::cut("äö", 3), ("ä", true), "cut between characters");
+}
+
+#[tokio::test]
+async fn the_graph_links_every_product_and_port_and_says_what_flows() {
+    let page = page("/graph").await;
+    for link in
+        ["/products/shop/saw", "/products/shop/saw?port=out&amp;v=1", "/products/yard/broken", "/graph?domain=yard"]
+    {
+        assert!(page.contains(&format!("<a href=\"{link}\"")), "{link}");
+    }
+    assert!(page.contains("yard.broken, failed"), "health is in words too");
+    assert_eq!(page.matches("<path class=\"flow").count(), 2);
+    assert!(page.contains("class=\"flow bad"), "what a failed product reads does not flow well");
+    assert!(page.contains("<td class=\"number\">not known</td>"), "an unknown backlog is not 0");
+}
+
+#[tokio::test]
+async fn the_graph_of_a_part_shows_the_part() {
+    let boxes = async |query: &str| page(&format!("/graph?{query}")).await.matches("<rect class=\"box").count();
+    assert_eq!(boxes("view=products").await, 3);
+    assert_eq!(boxes("view=domains").await, 2);
+    assert_eq!(boxes("domain=yard").await, 2, "the domain's product and what it reads");
+    assert_eq!(boxes("around=shop.saw").await, 3);
+    assert_eq!(boxes("around=no.such").await, 3);
+}
+
+#[test]
+fn boxes_do_not_touch_and_lines_run_to_the_right() {
+    let item = |lane: &str, reads: &[usize]| Item { lane: lane.to_owned(), lines: 2, reads: reads.to_vec() };
+    let mut items = vec![item("a", &[]), item("b", &[0]), item("a", &[0, 1]), item("c", &[2]), item("c", &[])];
+    let laid = layout(&items);
+    assert_eq!(laid, layout(&items), "the same mesh is the same picture");
+    for (at, one) in items.iter().enumerate() {
+        for read in &one.reads {
+            assert!(laid.spots[*read].x + BOX_WIDTH < laid.spots[at].x);
+        }
+        for other in 0..at {
+            let (a, b) = (laid.spots[at], laid.spots[other]);
+            assert!(a.x != b.x || a.y + a.height <= b.y || b.y + b.height <= a.y, "{at} and {other} overlap");
+        }
+    }
+    for lanes in laid.lanes.windows(2) {
+        assert!(lanes[0].y + lanes[0].height < lanes[1].y, "regions do not overlap");
+    }
+    // A ring is cut, and a chain of ten thousand needs no deep stack.
+    items[0].reads = vec![3];
+    assert_eq!(layout(&items).spots.len(), 5);
+    let chain: Vec<Item> =
+        (0..10_000_usize).map(|at| item("long", &at.checked_sub(1).map_or(vec![], |read| vec![read]))).collect();
+    assert_eq!(layout(&chain[..300]).lanes.len(), 1);
+    let backwards: Vec<Item> = (0..2_000_usize).map(|at| item("long", &[(at + 1) % 2_000])).collect();
+    assert_eq!(layout(&backwards).spots.len(), 2_000);
 }

@@ -10,42 +10,25 @@ use crate::console::Console;
 use crate::node::Node;
 
 /// Mounts the portal beside the doors.
+#[cfg(feature = "portal")]
 pub(crate) fn mount(
     gateway: Gateway,
     node: &Arc<Node>,
     connection: &Connection,
     http: SocketAddr,
-    console: &Console,
+    _: &Console,
 ) -> Gateway {
-    match portal(&gateway, node, connection, http) {
-        Ok(pages) => gateway.mount(pages),
-        Err(why) => {
-            console.say(&format!("no portal: {why}"));
-            gateway.mount(plain(&why))
-        }
-    }
+    let pages = crate::portal::pages(gateway.asker(), node, connection, http);
+    gateway.mount(pages)
 }
 
-#[cfg(feature = "portal")]
-fn portal(
-    gateway: &Gateway,
-    node: &Arc<Node>,
-    connection: &Connection,
-    http: SocketAddr,
-) -> Result<axum::Router, String> {
-    crate::portal::pages(gateway.asker(), node, connection, http)
-}
-
+/// Says on the terminal and at `/` that there is no portal.
 #[cfg(not(feature = "portal"))]
-fn portal(_: &Gateway, _: &Arc<Node>, _: &Connection, _: SocketAddr) -> Result<axum::Router, String> {
-    Err("this binary was built without the feature `portal`; build it with default features".to_owned())
-}
-
-/// `/` without a portal.
-fn plain(why: &str) -> axum::Router {
-    let text = format!(
-        "Weft serves a data mesh here, without pages for people.\n\nWhy: {why}.\n\nFor programs: /openapi.json describes all \
-         doors, /v1/products is the catalogue, POST /v1/sql answers SQL, /readyz says whether the node is ready.\n"
-    );
-    axum::Router::new().route("/", axum::routing::get(|| async { text }))
+pub(crate) fn mount(gateway: Gateway, _: &Arc<Node>, _: &Connection, _: SocketAddr, console: &Console) -> Gateway {
+    console.say("no portal: this binary was built without the feature `portal`");
+    let text = "Weft serves a data mesh here, without pages for people: this binary was built without the feature `portal`.\n\
+        Build it with default features to have them.\n\n\
+        For programs: /openapi.json describes all doors, /v1/products is the catalogue, POST /v1/sql answers SQL,\n\
+        /readyz says whether the node is ready.\n";
+    gateway.mount(axum::Router::new().route("/", axum::routing::get(move || async move { text })))
 }

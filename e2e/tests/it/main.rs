@@ -10,6 +10,7 @@ mod descriptors;
 mod equality;
 mod garbage;
 mod on_kafka;
+mod portal;
 mod running;
 mod secured;
 mod settings;

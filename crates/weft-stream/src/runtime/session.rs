@@ -364,7 +364,11 @@ impl<'a> Session<'a> {
             broadcast.assign(&list).map_err(|e| SessionError::of("assign", &e))?;
         }
         self.touched = true;
-        self.context.counters.lock().state = ProductState::Running;
+        // Seen before the first commit, too: what has nothing to do may not commit for a long time.
+        self.tasks.note_watermarks();
+        let mut counters = self.context.counters.lock();
+        counters.tasks = self.tasks.status();
+        counters.state = ProductState::Running;
         Ok(())
     }
 

@@ -21,17 +21,12 @@ use sampler::Sampler;
 /// Records before the end where a live tail begins.
 const TAIL_RECORDS: i64 = 50;
 
-/// The pages over this node, or why there are none.
-pub(crate) fn pages(
-    asker: Asker,
-    node: &Arc<Node>,
-    connection: &Connection,
-    http: SocketAddr,
-) -> Result<axum::Router, String> {
+/// The pages over this node.
+pub(crate) fn pages(asker: Asker, node: &Arc<Node>, connection: &Connection, http: SocketAddr) -> axum::Router {
     let addresses = Addresses { kafka: connection.bootstrap.clone(), http: http.to_string() };
     let sampler = Sampler::start(node, connection);
     let answers = Answers { asker, node: Arc::clone(node), facts: Facts(node.running()), addresses, sampler };
-    weft_portal::router(Arc::new(answers)).map_err(|why| why.to_string())
+    weft_portal::router(Arc::new(answers))
 }
 
 struct Answers {

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use parking_lot::RwLock;
 use weft_catalog::{Connection, Kept, Offsets};
 use weft_model::name::{PortId, ProductId};
+use weft_model::product::Behaviour;
 use weft_portal::{Numbers, PartitionNumbers, PortNumbers};
 
 use crate::node::Node;
@@ -131,10 +132,14 @@ fn waiting(node: &Node, ports: &BTreeMap<PortId, PortNumbers>) -> Vec<((ProductI
         for input in &product.inputs {
             let backlog = || -> Option<u64> {
                 let (positions, port) = (read.get(&product.id)?, ports.get(&input.reads)?);
+                let writer = &mesh.products.get(&input.reads.product)?.behaviour;
+                let is_ours = !matches!(writer, Behaviour::External);
                 let mut backlog = 0;
                 for (partition, numbers) in &port.partitions {
                     let position = *positions.get(&(input.name.clone(), *partition))?;
-                    backlog += u64::try_from(numbers.end - position.max(numbers.start)).unwrap_or(0);
+                    let behind = u64::try_from(numbers.end - position.max(numbers.start)).unwrap_or(0);
+                    // A transaction of ours ends in a marker that no reader is handed: who has read all stands before it.
+                    backlog += behind.saturating_sub(u64::from(is_ours));
                 }
                 (!port.partitions.is_empty()).then_some(backlog)
             };

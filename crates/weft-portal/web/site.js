@@ -44,6 +44,20 @@ function autoSubmit() {
   }
 }
 
+// Makes `old` like `fresh` in place, so that focus and selection stay; false where the two are not built alike.
+function patch(old, fresh) {
+  if (old.nodeName !== fresh.nodeName || old.childNodes.length !== fresh.childNodes.length) return false;
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return true;
+  }
+  for (const { name, value } of fresh.attributes ?? []) {
+    // What a reader unfolded stays unfolded.
+    if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  return [...old.childNodes].every((child, at) => patch(child, fresh.childNodes[at]));
+}
+
 // Parts marked `data-live` are taken anew from this page's own address while somebody looks at it.
 function keepFresh() {
   if (!document.querySelector("[data-live][id]")) return;
@@ -59,8 +73,7 @@ function keepFresh() {
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of document.querySelectorAll("[data-live][id]")) {
         const other = fresh.getElementById(part.id);
-        const inUse = part.contains(document.activeElement) || part.matches(":hover");
-        if (other && !inUse && other.innerHTML !== part.innerHTML) part.innerHTML = other.innerHTML;
+        if (other && !patch(part, other) && !part.contains(document.activeElement)) part.innerHTML = other.innerHTML;
       }
       failures = 0;
     } catch {

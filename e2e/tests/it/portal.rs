@@ -1,0 +1,137 @@
+//! The portal in a browser, and every program that it offers to copy.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::http;
+use e2e::mesh::{Mesh, Options};
+use e2e::peers::{self, Peer};
+use e2e::process::Process;
+use e2e::server::java;
+use serde_json::json;
+
+const LOOK: Duration = Duration::from_secs(300);
+const SNIPPET: Duration = Duration::from_secs(60);
+const DELAYS: &str = "insights/delays/ports/current/v1";
+
+/// The example when every source is through.
+fn complete() -> Result<Mesh> {
+    let mut mesh = Mesh::up(Options::default())?;
+    mesh.wait_until_ready()?;
+    mesh.process()?.wait_until("the replay's end", Duration::from_secs(120), |said| {
+        said.contains("every source is complete").then_some(())
+    })?;
+    Ok(mesh)
+}
+
+/// Runs one of the scripts of `e2e/portal` against a mesh; what it printed is the error where a check fails.
+fn look(mesh: &Mesh, script: &str, arguments: &[&str]) -> Result<String> {
+    Peer::Browser.require()?;
+    let chromium = peers::find_in_path("chromium").context("no chromium on the PATH; run `cargo xtask peers`")?;
+    let mut command = Command::new("node");
+    command.arg(peers::repository().join("e2e/portal").join(script)).arg(format!("http://{}", mesh.http()));
+    command.args(arguments);
+    command.env("WEFT_PORTAL_PEERS", peers::home().join("portal")).env("WEFT_CHROMIUM", chromium);
+    Process::start(script.trim_end_matches(".mjs"), command, mesh.folder())?.finish(LOOK)
+}
+
+#[test]
+fn the_example_in_a_browser() -> Result<()> {
+    let mesh = complete()?;
+    let said = look(&mesh, "example.mjs", &[])?;
+    ensure!(said.contains("all well"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_careless_mesh_in_a_browser() -> Result<()> {
+    let markup = "<img src=x onerror='globalThis.hacked=1'><script>globalThis.hacked=1</script>";
+    let mut mesh = Mesh::prepare(Options::default())?;
+    mesh.edit("domains/insights/late-arrivals/product.odps.yaml", |text| {
+        let purpose = json!(format!("{markup} {}", "much to say ".repeat(80_000)));
+        let lines = text.lines().map(|line| match line.split_once("purpose:") {
+            Some((indent, _)) => format!("{indent}purpose: {purpose}"),
+            None => line.to_owned(),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    })?;
+    mesh.edit("domains/insights/domain.yaml", |text| {
+        let lines = text.lines().map(|line| match line.strip_prefix("description:") {
+            Some(_) => format!("description: {}", json!(markup)),
+            None => line.to_owned(),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    })?;
+    mesh.start()?;
+    mesh.wait_until_ready()?;
+    mesh.process()?.wait_until("the replay's end", Duration::from_secs(120), |said| {
+        said.contains("every source is complete").then_some(())
+    })?;
+    // Any Kafka client may write to a topic: a row of a megabyte, one with markup, and bytes that are no text.
+    let mut input = Vec::new();
+    for dest in ["x".repeat(950_000), markup.to_owned()] {
+        let row = json!({"origin": "EWR", "carrier": "UA", "flight": 9_007_199_254_740_993_i64, "tailnum": null,
+            "dest": dest, "scheduled_at": "2013-01-31T11:30:00.000Z", "arr_delay": 137});
+        input.extend_from_slice(format!("{row}\n").as_bytes());
+    }
+    input.extend_from_slice(b"\xff\xfe\xfd{\n");
+    let file = mesh.folder().join("records");
+    fs::write(&file, input)?;
+    let mut kcat = Command::new(Peer::Kcat.require()?);
+    kcat.args([
+        "-b",
+        &mesh.bootstrap(),
+        "-P",
+        "-t",
+        "insights.late-arrivals.alerts.v1",
+        "-X",
+        "message.max.bytes=2000000",
+    ]);
+    kcat.arg("-l").arg(&file);
+    Process::start("kcat", kcat, mesh.folder())?.finish(SNIPPET)?;
+    let said = look(&mesh, "hostile.mjs", &["insights/late-arrivals", "alerts"])?;
+    ensure!(said.contains("all well"), "{said}");
+    Ok(())
+}
+
+/// Each program of a port's page, run as it is offered.
+#[test]
+fn each_snippet_runs() -> Result<()> {
+    let mesh = complete()?;
+    let snippet = |language: &str| -> Result<String> {
+        let answer = http::get(&mesh.http(), &format!("/portal/snippets/{DELAYS}/{language}"))?;
+        ensure!(answer.status == 200, "{language}: {}", answer.body);
+        Ok(answer.body)
+    };
+    let run = |language: &str, mut command: Command, name: &str| -> Result<Process> {
+        let file = mesh.folder().join(name);
+        fs::write(&file, snippet(language)?)?;
+        command.arg(&file);
+        Process::start(language, command, mesh.folder())
+    };
+    let shell = || Command::new("sh");
+    let five = |language: &str, said: &str| -> Result<()> {
+        let rows = said.lines().filter(|line| line.contains("window_start")).count();
+        ensure!(rows == 5, "{language} read {rows} rows: {said}");
+        Ok(())
+    };
+    five("kcat", &run("kcat", shell(), "kcat.sh")?.finish(SNIPPET)?)?;
+    five("python", &run("python", Command::new(Peer::Python.require()?), "read.py")?.finish(SNIPPET)?)?;
+    let said = run("java", java(mesh.folder())?, "Read.java")?.finish(SNIPPET)?;
+    ensure!(said.lines().filter(|line| line.contains("window_start")).count() >= 5, "java: {said}");
+    let mut node = Command::new("node");
+    node.env("NODE_PATH", peers::home().join("node/node_modules"));
+    Peer::KafkaJs.require()?;
+    five("node", &run("node", node, "read.cjs")?.finish(SNIPPET)?)?;
+    let said = run("curl", shell(), "curl.sh")?.finish(SNIPPET)?;
+    ensure!(said.matches("window_start").count() >= 5 && said.contains("\"position\""), "curl: {said}");
+    let mut stream = run("stream", shell(), "stream.sh")?;
+    // 28 is how curl says that its ten seconds are over.
+    ensure!(stream.wait(SNIPPET)?.code() == Some(28), "curl, live, ended by itself");
+    ensure!(stream.stdout().contains("event: live"), "curl, live: no snapshot");
+    let answer = http::post(&mesh.http(), "/v1/sql", &json!({"sql": snippet("sql")?}))?.json()?;
+    ensure!(answer["rows"].as_array().is_some_and(|rows| rows.len() == 10), "sql: {answer}");
+    Ok(())
+}
