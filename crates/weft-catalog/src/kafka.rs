@@ -116,6 +116,31 @@ fn partitions(connection: &Connection, admin: &Admin) -> Result<BTreeMap<String,
     Ok(metadata.topics().iter().map(|topic| (topic.name().to_owned(), count(topic))).collect())
 }
 
+/// What a Kafka consists of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// Partitions of every topic.
+    pub topics: BTreeMap<String, u32>,
+    /// `id host:port` of every broker.
+    pub brokers: Vec<String>,
+}
+
+/// Every topic and broker of the Kafka.
+pub async fn topics_of(connection: &Connection) -> Result<Cluster, CatalogError> {
+    let on = connection.clone();
+    blocking("asking for topics", move || {
+        let admin = open_admin(&on)?;
+        let metadata = admin.inner().fetch_metadata(None, on.timeout);
+        let metadata = metadata.map_err(|error| broker_error("asking for topics", &error))?;
+        let brokers =
+            metadata.brokers().iter().map(|broker| format!("{} {}:{}", broker.id(), broker.host(), broker.port()));
+        let count = |topic: &rdkafka::metadata::MetadataTopic| topic.partitions().len().try_into().unwrap_or(u32::MAX);
+        let topics = metadata.topics().iter().map(|topic| (topic.name().to_owned(), count(topic))).collect();
+        Ok(Cluster { topics, brokers: brokers.collect() })
+    })
+    .await
+}
+
 /// All topics, and the settings of those named.
 pub(crate) async fn observe(connection: &Connection, names: &[String]) -> Result<Observed, CatalogError> {
     let on = connection.clone();

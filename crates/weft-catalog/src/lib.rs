@@ -16,7 +16,7 @@
 //! 4. What leaves the folder is retired. No topic is deleted unless it is named, an adopted one never.
 //! 5. Within one major version of a port its topic, key, columns and state do not change.
 //!
-//! Beside it, questions to a Kafka that people ask of a whole mesh: where its partitions end (`offsets.rs`).
+//! Beside it, questions to a Kafka that people ask of a whole mesh: where its partitions end (`offsets.rs`), who has read how far (`groups/mod.rs`).
 //!
 //! Start reading in `plan.rs`; `desired.rs` has the shapes.
 
@@ -26,6 +26,7 @@ pub mod declared;
 pub mod desired;
 mod display;
 pub mod error;
+pub mod groups;
 mod kafka;
 pub mod observed;
 pub mod offsets;
@@ -41,7 +42,8 @@ pub use config::Connection;
 pub use declared::{CompiledProduct, Declared, StateVerdict};
 pub use desired::{Desired, MeshRecord, PortRecord, ProductRecord};
 pub use error::CatalogError;
-pub use kafka::is_weft_log;
+pub use groups::{Group, Groups};
+pub use kafka::{Cluster, is_weft_log, topics_of};
 pub use observed::{Observed, ObservedTopic};
 pub use offsets::{Kept, Offsets};
 pub use plan::{Plan, PlanOptions, plan};

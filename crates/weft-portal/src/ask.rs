@@ -26,6 +26,12 @@ pub trait Ask: Send + Sync + 'static {
     fn addresses(&self) -> Addresses;
     /// What was counted over the last minutes.
     fn numbers(&self) -> Arc<Numbers>;
+    /// Consumer groups of the Kafka, as they were looked at last; `None` before the first look.
+    fn groups(&self) -> Option<Arc<GroupsSeen>>;
+    /// What the engine does on this node, product by product.
+    fn tasks(&self) -> Vec<ProductTasks>;
+    /// Topics of the Kafka whose names hold `words`, from the `from`th on, at most `most`.
+    fn topics<'a>(&'a self, words: &'a str, from: usize, most: usize) -> BoxFuture<'a, Answered<Topics>>;
     /// A token that resumes the live stream of a port a few records before its end; `None` where its end is not known.
     fn tail_token(&self, port: &PortId) -> Option<String>;
     /// One page of one port, in turn and within the limits of the doors.
@@ -88,6 +94,8 @@ pub struct PartitionNumbers {
     pub start: i64,
     /// Offset after the last committed record.
     pub end: i64,
+    /// Event-time watermark there, if one is known. Milliseconds.
+    pub watermark: Option<WatermarkMs>,
 }
 
 impl PortNumbers {
@@ -130,4 +138,122 @@ impl Numbers {
         // The key is a pair of owned names; there are few of them and a page asks once each.
         *self.backlogs.get(&(product.clone(), port.clone()))?.last()?
     }
+}
+
+/// Consumer groups at one time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GroupsSeen {
+    /// When they were looked at. Milliseconds since 1970.
+    pub at_ms: i64,
+    /// How many there are on the Kafka; more than are listed where the bound is met.
+    pub count: usize,
+    /// By name.
+    pub groups: Vec<GroupSeen>,
+    /// Why the last look failed, if it did; what is listed is older then.
+    pub error: Option<String>,
+}
+
+/// One group.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GroupSeen {
+    /// Its id.
+    pub id: String,
+    /// Kafka's word for its protocol: `Classic`, or `Consumer` for KIP-848.
+    pub kind: String,
+    /// Kafka's word for what it does.
+    pub state: String,
+    /// Client id and host of each member.
+    pub members: Vec<(String, String)>,
+    /// Every partition it has committed or is assigned, and every other partition of those topics.
+    pub partitions: Vec<GroupPartition>,
+    /// Records behind over the last minutes, oldest first: the sum over partitions with a commit.
+    pub trend: Vec<u64>,
+    /// Why it could not be looked at, if it could not.
+    pub error: Option<String>,
+}
+
+/// How far a group is on one partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupPartition {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// Next offset that is committed; `None`: no commit, so nobody knows how far it is.
+    pub committed: Option<i64>,
+    /// Offset after the last committed record; `None` where the partition could not be asked.
+    pub end: Option<i64>,
+    /// How long the oldest record that waits has been there; `None` where nothing waits or nobody knows.
+    pub waits: Option<Waits>,
+}
+
+/// How long a record has waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Waits {
+    /// So many milliseconds, to the precision of two looks.
+    For(u64),
+    /// More than so many milliseconds: it was there before the first look.
+    Over(u64),
+}
+
+impl GroupPartition {
+    /// Records behind; `None` without a commit, or where the end is not known.
+    pub fn lag(&self) -> Option<u64> {
+        Some(u64::try_from(self.end? - self.committed?).unwrap_or(0))
+    }
+}
+
+/// A product that the engine runs on this node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProductTasks {
+    /// Which.
+    pub product: ProductId,
+    /// Its generation.
+    pub generation: u32,
+    /// One word.
+    pub state: String,
+    /// Why, where there is a reason.
+    pub detail: Option<String>,
+    /// Records per second handed to tasks.
+    pub records_in_per_second: f64,
+    /// Transactions committed since the node started.
+    pub commits: u64,
+    /// Records read from changelogs to bring state forward, so far.
+    pub restored_records: u64,
+    /// Sessions that ended by something going wrong.
+    pub start_overs: u64,
+    /// Its tasks.
+    pub tasks: Vec<Task>,
+}
+
+/// One task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Position in the program.
+    pub subtopology: usize,
+    /// Its partition.
+    pub partition: u32,
+    /// Lowest event-time watermark of its inputs.
+    pub watermark: WatermarkMs,
+    /// Number of its last commit.
+    pub commit: u64,
+    /// Records and bytes that wait in it.
+    pub waiting: (usize, usize),
+    /// Next offset to consume, by input name and partition.
+    pub positions: Vec<(String, u32, i64)>,
+}
+
+/// Some topics of a Kafka.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Topics {
+    /// How many fit, of how many there are.
+    pub fitting: usize,
+    /// All topics of the Kafka.
+    pub count: usize,
+    /// All partitions of the Kafka.
+    pub partitions: usize,
+    /// Brokers, `id host:port`.
+    pub brokers: Vec<String>,
+    /// Those asked for: name and what is kept, by partition.
+    pub topics: Vec<(String, BTreeMap<u32, Option<PartitionNumbers>>)>,
 }

@@ -21,12 +21,15 @@
 mod ask;
 mod assets;
 mod catalogue;
+mod chart;
 mod console;
 mod contract;
 mod glance;
 mod graph;
+mod groups;
 mod home;
 mod layout;
+mod operations;
 mod page;
 mod pages;
 mod ports;
@@ -36,7 +39,11 @@ mod search;
 mod snippets;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod words;
 
-pub use ask::{Addresses, Answered, Ask, Numbers, PartitionNumbers, PortNumbers, RunState};
+pub use ask::{
+    Addresses, Answered, Ask, GroupPartition, GroupSeen, GroupsSeen, Numbers, PartitionNumbers, PortNumbers,
+    ProductTasks, RunState, Task, Topics, Waits,
+};
 pub use pages::router;

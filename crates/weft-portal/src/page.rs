@@ -14,11 +14,16 @@ pub(crate) enum Place {
     Catalogue,
     Graph,
     Console,
+    Operations,
     Elsewhere,
 }
 
-const NAVIGATION: [(Place, &str, &str); 3] =
-    [(Place::Catalogue, "/catalogue", "Catalogue"), (Place::Graph, "/graph", "Graph"), (Place::Console, "/sql", "SQL")];
+const NAVIGATION: [(Place, &str, &str); 4] = [
+    (Place::Catalogue, "/catalogue", "Catalogue"),
+    (Place::Graph, "/graph", "Graph"),
+    (Place::Console, "/sql", "SQL"),
+    (Place::Operations, "/operations", "Operations"),
+];
 
 /// Warp and weft, as small as a tab's icon.
 const MARK: &str = "<svg viewBox='0 0 24 24' width='22' height='22' aria-hidden='true' focusable='false' fill='none' \

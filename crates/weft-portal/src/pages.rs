@@ -15,7 +15,7 @@ use weft_model::mesh::Mesh;
 use crate::ask::Ask;
 use crate::assets;
 use crate::search::Index;
-use crate::{catalogue, console, graph, home, page, product, snippets};
+use crate::{catalogue, console, graph, groups, home, operations, page, product, snippets, trace};
 
 /// What every handler can reach.
 pub(crate) struct Portal {
@@ -32,6 +32,10 @@ pub fn router(ask: Arc<dyn Ask>) -> Router {
         .route("/catalogue", get(catalogue::catalogue))
         .route("/products/{domain}/{product}", get(product::product))
         .route("/graph", get(graph::graph))
+        .route("/operations", get(operations::tasks))
+        .route("/operations/groups", get(groups::groups))
+        .route("/operations/topics", get(operations::topics))
+        .route("/trace", get(trace::trace))
         .route("/sql", get(console::console))
         .route("/portal/snippets/{domain}/{product}/ports/{port}/{version}/{language}", get(snippets::snippet))
         .route("/portal/assets/{version}/{name}", get(assets::asset))

@@ -10,10 +10,11 @@ use weft_model::principal::Principal;
 use weft_model::product::{OutputPort, PortKind, PortRole, Product};
 use weft_model::query::{Answer, Bound, PullQuery};
 
-use crate::ask::Answered;
+use crate::ask::{Answered, Numbers};
+use crate::chart::chart;
 use crate::pages::{Portal, given};
 use crate::rows::{self, Cell, Table};
-use crate::words::{encoded, grouped, watermark};
+use crate::words::{duration, encoded, grouped, rate, watermark};
 use crate::{contract, glance, page, snippets};
 
 /// Rows shown as a sample.
@@ -74,7 +75,52 @@ fn numbers(portal: &Portal, mesh: &Mesh, port: &OutputPort) -> Markup {
             }
             div { dt { "Read by" } dd { (readers(mesh, &port.id)) } }
         }
+        div.charts #charts data-live {
+            (chart("Throughput", &throughput(&numbers, &port.id), rate, &span(&numbers)))
+            (chart("Time since the last record", &stillness(&numbers, &port.id), |ms| duration(ms as i64), &span(&numbers)))
+            @for reader in mesh.products.values().filter(|product| product.inputs.iter().any(|input| input.reads == port.id)).take(4) {
+                @if let Some(backlog) = numbers.backlogs.get(&(reader.id.clone(), port.id.clone())) {
+                    @let backlog: Vec<Option<f64>> = backlog.iter().map(|records| records.map(|records| records as f64)).collect();
+                    (chart(&format!("Not read yet by {}", reader.id), &backlog, |records| grouped(records as u64), &span(&numbers)))
+                }
+            }
+        }
+        p { a href={ "/trace?port=" (encoded(&port.id.to_string())) } { "Where is my row?" } }
     }
+}
+
+/// How long the series are.
+fn span(numbers: &Numbers) -> String {
+    let first = numbers.at_ms.first().copied().unwrap_or_default();
+    duration(numbers.at_ms.last().copied().unwrap_or_default() - first)
+}
+
+/// Records per second between each two samples.
+fn throughput(numbers: &Numbers, port: &PortId) -> Vec<Option<f64>> {
+    let Some(known) = numbers.ports.get(port) else { return Vec::new() };
+    let samples: Vec<(i64, Option<i64>)> = numbers.at_ms.iter().copied().zip(known.ends.iter().copied()).collect();
+    let between = |pair: &[(i64, Option<i64>)]| {
+        let seconds = (pair[1].0 - pair[0].0) as f64 / 1000.0;
+        (seconds > 0.0).then(|| Some((pair[1].1? - pair[0].1?).max(0) as f64 / seconds))?
+    };
+    samples.windows(2).map(between).collect()
+}
+
+/// Milliseconds since the last record at each sample, from the first record that was seen to come.
+fn stillness(numbers: &Numbers, port: &PortId) -> Vec<Option<f64>> {
+    let Some(known) = numbers.ports.get(port) else { return Vec::new() };
+    let (mut last, mut came) = (None, None);
+    let mut still = Vec::with_capacity(known.ends.len());
+    for (at, end) in numbers.at_ms.iter().zip(&known.ends) {
+        if let Some(end) = end {
+            if last.is_some_and(|last| last != end) {
+                came = Some(*at);
+            }
+            last = Some(end);
+        }
+        still.push(came.map(|came| (*at - came) as f64));
+    }
+    still
 }
 
 fn readers(mesh: &Mesh, port: &PortId) -> Markup {
@@ -147,7 +193,7 @@ async fn sample(portal: &Portal, principal: &Principal, port: &OutputPort, query
 
 /// The last rows of an event port, newest first. Offsets that transactions took for themselves hold no row, so a page may
 /// have fewer than asked for.
-async fn latest(portal: &Portal, principal: &Principal, port: &OutputPort, rows: usize) -> Answered<Answer> {
+pub(crate) async fn latest(portal: &Portal, principal: &Principal, port: &OutputPort, rows: usize) -> Answered<Answer> {
     let numbers = portal.ask.numbers();
     let Some(known) = numbers.ports.get(&port.id) else {
         return portal.ask.pull(principal, &port.id, PullQuery { rows_max: rows, ..PullQuery::default() }).await;
@@ -237,12 +283,12 @@ fn refused_rows(answer: &Answer) -> Markup {
     let table = Table::of(Vec::new(), &answer.rows);
     html! {
         ul.refused {
-            @for row in &table.rows { (refused_row(&table, row)) }
+            @for row in &table.rows { li { (refused_row(&table, row)) } }
         }
     }
 }
 
-fn refused_row(table: &Table, row: &[Cell]) -> Markup {
+pub(crate) fn refused_row(table: &Table, row: &[Cell]) -> Markup {
     let text = |column: &str| table.text(row, column);
     let origin = match (text("file"), text("topic")) {
         (Some(file), _) => format!("{file}, line {}", text("line").unwrap_or_else(|| "unknown".to_owned())),
@@ -254,7 +300,7 @@ fn refused_row(table: &Table, row: &[Cell]) -> Markup {
         (None, None) => "an origin that was not recorded".to_owned(),
     };
     html! {
-        li {
+        div.refused-row {
             p { strong { (rows::folded(&text("reason").unwrap_or_default())) } }
             p.note {
                 "From " (origin) @if let Some(column) = text("column") { ", column " code { (column) } }

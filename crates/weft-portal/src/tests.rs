@@ -19,7 +19,10 @@ use weft_model::product::{
 use weft_model::query::{Answer, PullQuery};
 use weft_model::schema::{Column, ColumnType, Schema};
 
-use crate::ask::{Addresses, Answered, Ask, Numbers, PartitionNumbers, PortNumbers, RunState};
+use crate::ask::{
+    Addresses, Answered, Ask, GroupPartition, GroupSeen, GroupsSeen, Numbers, PartitionNumbers, PortNumbers,
+    ProductTasks, RunState, Task, Topics, Waits,
+};
 use crate::layout::{BOX_WIDTH, Item, layout};
 use crate::rows::{self, Table};
 use crate::search::Index;
@@ -54,11 +57,62 @@ impl Ask for Fake {
     fn numbers(&self) -> Arc<Numbers> {
         let mut numbers = Numbers { at_ms: vec![0, 2_000, 4_000], ..Numbers::default() };
         for port in self.mesh.iter().flat_map(|mesh| mesh.products.values()).flat_map(|product| &product.outputs) {
-            let partitions = BTreeMap::from([(0, PartitionNumbers { start: 0, end: 1_234_567 })]);
+            let partitions = BTreeMap::from([(0, PartitionNumbers { start: 0, end: 1_234_567, watermark: Some(0) })]);
             let ends = vec![Some(1_234_000), None, Some(1_234_567)];
             numbers.ports.insert(port.id.clone(), PortNumbers { ends, partitions, watermark: None, bad_records: 0 });
         }
         Arc::new(numbers)
+    }
+
+    fn groups(&self) -> Option<Arc<GroupsSeen>> {
+        let partition =
+            |committed, end, waits| GroupPartition { topic: "t".to_owned(), partition: 0, committed, end, waits };
+        let group = |id: &str, kind: &str, partitions| GroupSeen {
+            id: id.to_owned(),
+            kind: kind.to_owned(),
+            state: "Stable".to_owned(),
+            members: vec![(MARKUP.to_owned(), "/127.0.0.1".to_owned())],
+            partitions,
+            trend: vec![10, 20, 30, 9_007_199_254_740_993],
+            error: None,
+        };
+        Some(Arc::new(GroupsSeen {
+            at_ms: 0,
+            count: 3,
+            groups: vec![
+                group(
+                    "behind",
+                    "Consumer",
+                    vec![partition(Some(10), Some(9_007_199_254_741_003), Some(Waits::For(42_000)))],
+                ),
+                group("never", "Classic", vec![partition(None, Some(7), None)]),
+                group(MARKUP, "Classic", vec![partition(Some(7), Some(7), None), partition(None, None, None)]),
+            ],
+            error: None,
+        }))
+    }
+
+    fn tasks(&self) -> Vec<ProductTasks> {
+        let positions = vec![("in".to_owned(), 3, 77)];
+        let task = Task { subtopology: 0, partition: 3, watermark: i64::MIN, commit: 9, waiting: (0, 0), positions };
+        vec![ProductTasks {
+            product: id("shop", "cut"),
+            generation: 1,
+            state: "restoring".to_owned(),
+            detail: Some(MARKUP.to_owned()),
+            records_in_per_second: 0.0,
+            commits: 9,
+            restored_records: 1_234,
+            start_overs: 0,
+            tasks: vec![task],
+        }]
+    }
+
+    fn topics<'a>(&'a self, _: &'a str, from: usize, most: usize) -> BoxFuture<'a, Answered<Topics>> {
+        let topic = |at: usize| (format!("topic-{at}"), BTreeMap::from([(0, None)]));
+        let topics = (from..5_000).take(most).map(topic).collect();
+        let brokers = vec!["1 localhost:9092".to_owned()];
+        Box::pin(async { Ok(Topics { fitting: 5_000, count: 5_000, partitions: 20_000, brokers, topics }) })
     }
 
     fn tail_token(&self, _: &PortId) -> Option<String> {
@@ -210,6 +264,11 @@ async fn page(path: &str) -> String {
 #[tokio::test]
 async fn text_of_others_is_never_markup() {
     for path in [
+        "/operations",
+        "/operations/groups",
+        "/operations/topics",
+        "/graph",
+        "/graph?view=domains",
         "/",
         "/catalogue",
         "/catalogue?q=%3Cscript%3Ealert(1)",
@@ -438,4 +497,43 @@ fn boxes_do_not_touch_and_lines_run_to_the_right() {
     assert_eq!(layout(&chain[..300]).lanes.len(), 1);
     let backwards: Vec<Item> = (0..2_000_usize).map(|at| item("long", &[(at + 1) % 2_000])).collect();
     assert_eq!(layout(&backwards).spots.len(), 2_000);
+}
+
+#[tokio::test]
+async fn a_partition_without_a_commit_is_not_up_to_date() {
+    let list = page("/operations/groups").await;
+    let line = |name: &str| list.split("<tr>").find(|line| line.contains(name)).unwrap().to_owned();
+    assert!(line("group=behind").contains("9,007,199,254,740,993"), "lag is exact");
+    assert!(line("group=behind").contains("42 s") && line("group=behind").contains("consumer (KIP-848)"));
+    assert!(line("group=behind").contains("rising"));
+    let never = line("group=never");
+    assert!(never.contains("no commit") && !never.contains(">0<") && never.contains("not known"), "{never}");
+    let one = page("/operations/groups?group=never").await;
+    assert!(one.contains("no commit"), "{one}");
+}
+
+#[tokio::test]
+async fn operations_name_tasks_and_page_through_topics() {
+    let tasks = page("/operations").await;
+    assert!(tasks.contains("part 0, partition 3") && tasks.contains("1,234") && tasks.contains("restoring"));
+    let topics = page("/operations/topics?page=100").await;
+    assert!(topics.contains("topic-4999") && topics.contains("page 100 of 100"));
+    assert!(topics.matches("<tr>").count() <= 51, "one page asks for one page");
+}
+
+#[tokio::test]
+async fn a_trace_says_step_by_step_why_a_row_is_not_there() {
+    let there = page("/trace?port=shop.saw.out@1&where.serial_number=9007199254740993").await;
+    assert!(there.contains("here it is") && there.contains("9007199254740993"));
+    let path = "/trace?port=shop.cut.out@1&where.serial_number=5";
+    let (_, gone) = get(Fake { mesh: Some(small_mesh()), rows: Vec::new() }, path).await;
+    for words in [
+        "there is no such row",
+        "Not among the rows on port late",
+        "At its input shop.saw.out@1",
+        "The slowest partition is 0 of shop.saw.out@1",
+    ] {
+        assert!(gone.contains(words), "{words}: {gone}");
+    }
+    assert!(page("/trace?port=shop.saw.out@1&where.serial_number=many").await.contains("cannot read serial_number"));
 }

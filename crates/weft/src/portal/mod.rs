@@ -1,6 +1,8 @@
 //! What the portal asks, answered by the other rooms.
 
+mod groups;
 mod sampler;
+mod topics;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,11 +14,14 @@ use weft_model::mesh::Mesh;
 use weft_model::name::{PortId, ProductId};
 use weft_model::principal::Principal;
 use weft_model::query::{Answer, PullQuery};
-use weft_portal::{Addresses, Answered, Ask, Numbers, RunState};
+use weft_portal::{Addresses, Answered, Ask, GroupsSeen, Numbers, ProductTasks, RunState, Task, Topics};
+use weft_stream::runtime::ProductStatus;
 
 use crate::doors::Facts;
 use crate::node::Node;
+use crate::status::product_state;
 use sampler::Sampler;
+use topics::TopicList;
 
 /// Records before the end where a live tail begins.
 const TAIL_RECORDS: i64 = 50;
@@ -25,7 +30,11 @@ const TAIL_RECORDS: i64 = 50;
 pub(crate) fn pages(asker: Asker, node: &Arc<Node>, connection: &Connection, http: SocketAddr) -> axum::Router {
     let addresses = Addresses { kafka: connection.bootstrap.clone(), http: http.to_string() };
     let sampler = Sampler::start(node, connection);
-    let answers = Answers { asker, node: Arc::clone(node), facts: Facts(node.running()), addresses, sampler };
+    let groups = groups::Seen::default();
+    tokio::spawn(groups::run(Arc::downgrade(node), connection.clone(), Arc::clone(&groups)));
+    let topics = TopicList::new(connection.clone());
+    let answers =
+        Answers { asker, node: Arc::clone(node), facts: Facts(node.running()), addresses, sampler, groups, topics };
     weft_portal::router(Arc::new(answers))
 }
 
@@ -35,6 +44,8 @@ struct Answers {
     facts: Facts,
     addresses: Addresses,
     sampler: Sampler,
+    groups: groups::Seen,
+    topics: TopicList,
 }
 
 impl Ask for Answers {
@@ -57,6 +68,40 @@ impl Ask for Answers {
 
     fn numbers(&self) -> Arc<Numbers> {
         self.sampler.numbers()
+    }
+
+    fn groups(&self) -> Option<Arc<GroupsSeen>> {
+        self.groups.read().clone()
+    }
+
+    fn tasks(&self) -> Vec<ProductTasks> {
+        let product = |status: ProductStatus| {
+            let run = product_state(&status);
+            let tasks = status.tasks.into_iter().map(|task| Task {
+                subtopology: task.subtopology,
+                partition: task.partition,
+                watermark: task.watermark,
+                commit: task.commit,
+                waiting: (task.waiting_records, task.waiting_bytes),
+                positions: task.positions,
+            });
+            ProductTasks {
+                tasks: tasks.collect(),
+                product: status.product,
+                generation: status.generation,
+                state: run.state,
+                detail: run.detail,
+                records_in_per_second: status.records_in_per_second,
+                commits: status.commits,
+                restored_records: status.restored_records,
+                start_overs: status.start_overs,
+            }
+        };
+        self.node.engine().status().into_iter().map(product).collect()
+    }
+
+    fn topics<'a>(&'a self, words: &'a str, from: usize, most: usize) -> BoxFuture<'a, Answered<Topics>> {
+        Box::pin(self.topics.some(words, from, most))
     }
 
     fn tail_token(&self, port: &PortId) -> Option<String> {

@@ -86,7 +86,11 @@ fn taken(
     let mut ports = BTreeMap::new();
     for (port, topic, count) in topics {
         let partitions: BTreeMap<u32, PartitionNumbers> = kept.get(&topic).map_or_else(BTreeMap::new, |kept| {
-            kept.iter().map(|(id, kept)| (*id, PartitionNumbers { start: kept.start, end: kept.end })).collect()
+            let numbers = |(id, kept): (&u32, &Kept)| {
+                let watermark = views.watermark_at(&port, &BTreeMap::from([(*id, kept.end)]));
+                (*id, PartitionNumbers { start: kept.start, end: kept.end, watermark })
+            };
+            kept.iter().map(numbers).collect()
         });
         let is_whole = partitions.len() == count as usize;
         let end = is_whole.then(|| partitions.values().map(|partition| partition.end).sum());
