@@ -146,6 +146,19 @@ await look("SQL: completion, exact integers, an address to share", {}, async (pa
   await page.locator("#answer td", { hasText: "9007199254740993" }).waitFor();
 });
 
+await look("SQL: the plan, and a live query", {}, async (page) => {
+  await open(page, `/sql?plan=1&q=${encodeURIComponent('SELECT count(*) AS n FROM "insights"."delays"."current@1"')}`);
+  expect((await page.locator("#answer").textContent()).includes("logical_plan"), "no plan");
+  await page.getByLabel("Show the plan").uncheck();
+  await page.getByLabel("Live: ask again every 2 s").check();
+  let asked = 0;
+  page.on("request", (request) => (asked += request.url().includes("follow=1") ? 1 : 0));
+  await page.getByRole("button", { name: "Run" }).click();
+  await page.locator("#answer td.number").waitFor();
+  await page.waitForTimeout(4_500);
+  expect(asked >= 2, `asked ${asked} times`);
+});
+
 await look("SQL over everything is refused by name", {}, async (page) => {
   await open(page, `/sql?q=${encodeURIComponent('SELECT a.* FROM "flight-ops"."flights"."flights@1" a, "flight-ops"."flights"."flights@1" b')}`);
   const said = await page.locator("#answer").textContent();

@@ -17,12 +17,14 @@ use crate::pages::{Given, Portal, given, pairs};
 use crate::ports;
 use crate::rows::{self, Table};
 use crate::snippets::{sample_query, sql_name};
-use crate::words::plural;
+use crate::words::{cut, plural};
 
 /// Most rows drawn in the page; the doors give all of them.
 const ROWS_SHOWN: usize = 500;
+/// Longest plan shown. Bytes.
+const PLAN_BYTES: usize = 32 * 1024;
 
-/// `GET /sql?q=…`.
+/// `GET /sql?q=…`, `&plan=1` for the plan in place of the answer, `&follow=1` to ask again and again.
 pub(crate) async fn console(
     State(portal): State<Arc<Portal>>,
     Extension(principal): Extension<Principal>,
@@ -35,6 +37,7 @@ pub(crate) async fn console(
     };
     let query = pairs(query);
     let sql = given(&query, "q");
+    let (plan, follow) = (given(&query, "plan") == "1", given(&query, "follow") == "1");
     // A link from another site fills the editor in; to run it is the reader's own decision.
     let is_foreign = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site");
     let answer = match sql.as_str() {
@@ -42,6 +45,7 @@ pub(crate) async fn console(
         _ if is_foreign => {
             html! { p { "This query came by a link from elsewhere. Run it if it is what you want to ask." } }
         }
+        _ if plan => explained(&portal, &principal, &sql).await,
         _ => answer(&portal, &principal, &sql).await,
     };
     let page = Page {
@@ -50,7 +54,7 @@ pub(crate) async fn console(
         mesh: mesh.id.to_string(),
         search: String::new(),
         scripts: &["console"],
-        main: main(&mesh, &sql, &answer),
+        main: main(&mesh, &sql, (plan, follow), &answer),
     };
     page.respond(StatusCode::OK)
 }
@@ -76,7 +80,22 @@ async fn answer(portal: &Portal, principal: &Principal, sql: &str) -> Markup {
     }
 }
 
-fn main(mesh: &Mesh, sql: &str, answer: &Markup) -> Markup {
+/// How the query is going to be computed.
+async fn explained(portal: &Portal, principal: &Principal, sql: &str) -> Markup {
+    let answer = match portal.ask.sql(principal, &format!("EXPLAIN {sql}")).await {
+        Ok(answer) => answer,
+        Err(diagnostic) => return page::problem(&diagnostic),
+    };
+    let table = Table::of(Vec::new(), &answer.rows);
+    html! {
+        @for row in &table.rows {
+            h3 { (table.text(row, "plan_type").unwrap_or_default()) }
+            pre tabindex="0" { code { (cut(&table.text(row, "plan").unwrap_or_default(), PLAN_BYTES).0) } }
+        }
+    }
+}
+
+fn main(mesh: &Mesh, sql: &str, (plan, follow): (bool, bool), answer: &Markup) -> Markup {
     let first = mesh.products.values().rev().flat_map(glance::declared).next();
     let text = match (sql, first) {
         ("", Some(port)) => sample_query(&port.id),
@@ -89,7 +108,12 @@ fn main(mesh: &Mesh, sql: &str, answer: &Markup) -> Markup {
             form #console method="get" action="/sql" {
                 label for="q" { "Query" }
                 textarea id="q" name="q" rows="8" spellcheck="false" autocapitalize="off" autocomplete="off" { (text) }
-                div.actions { button.primary type="submit" { "Run" } span.note { kbd { "Ctrl" } " " kbd { "Enter" } } }
+                div.actions {
+                    button.primary type="submit" { "Run" }
+                    div.field.check { input id="plan" type="checkbox" name="plan" value="1" checked[plan]; label for="plan" { "Show the plan" } }
+                    div.field.check { input id="follow" type="checkbox" name="follow" value="1" checked[follow]; label for="follow" { "Live: ask again every 2 s" } }
+                    span.note { kbd { "Ctrl" } " " kbd { "Enter" } }
+                }
             }
             section #answer aria-label="Answer" aria-live="polite" { (answer) }
         }

@@ -368,6 +368,13 @@ async fn a_refusal_is_a_page_with_what_because_try_and_code() {
 }
 
 #[tokio::test]
+async fn a_plan_is_asked_for_as_a_query() {
+    let rows = vec![r#"{"plan_type":"logical_plan","plan":"Projection: <b>1</b>"}"#.to_owned()];
+    let (_, page) = get(Fake { mesh: Some(small_mesh()), rows }, "/sql?q=SELECT+1&plan=1").await;
+    assert!(page.contains("logical_plan") && page.contains("Projection: &lt;b&gt;1"), "{page}");
+}
+
+#[tokio::test]
 async fn a_query_from_another_site_is_not_run() {
     let ask = async |site: &str| {
         let mut request = Request::get("/sql?q=SELECT+1").header("sec-fetch-site", site).body(Body::empty()).unwrap();

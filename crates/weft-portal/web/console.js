@@ -222,4 +222,15 @@ form.addEventListener("submit", (event) => {
   run();
 });
 addEventListener("popstate", () => location.reload());
+
+// A live query: asked again while it is wanted, seen, and the last one was answered.
+const FOLLOW_MS = 2000;
+async function follow() {
+  const isWanted = form.elements.follow.checked && !form.elements.plan.checked && area.value.trim();
+  if (isWanted && !document.hidden && !answer.hasAttribute("aria-busy") && location.search.includes("follow=1")) {
+    await ask(new URL(location.href));
+  }
+  setTimeout(follow, FOLLOW_MS);
+}
+setTimeout(follow, FOLLOW_MS);
 paint();
