@@ -303,7 +303,11 @@ fn domains(ask: &dyn Ask, mesh: &Mesh, numbers: &Numbers) -> Picture {
             address: format!("/graph?domain={}", domain.name),
             label: format!("Domain {}, {count}, {word}: {}", domain.name, brief(&domain.description)),
             health,
-            word: format!("{count} · {}", if health == Health::Good { "well" } else { &word }),
+            word: match health {
+                Health::Good => format!("{count} · well"),
+                Health::Unknown => count,
+                Health::Watch | Health::Bad => format!("{count} · {word}"),
+            },
             ports: Vec::new(),
         });
     }

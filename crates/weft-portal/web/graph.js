@@ -3,6 +3,7 @@
 const STEP = 1.25;
 const LEAST = 0.15;
 const MOST = 3;
+const READABLE = 0.75;
 
 for (const frame of document.querySelectorAll("[data-zoom]")) {
   const canvas = frame.querySelector(".canvas");
@@ -76,5 +77,6 @@ for (const frame of document.querySelectorAll("[data-zoom]")) {
       frame.classList.remove("dragged");
     });
   }
-  if (natural() > frame.clientWidth && frame.clientWidth > 600) fit();
+  // As much as fits, as long as it can be read; the rest is scrolled.
+  if (natural() > frame.clientWidth && frame.clientWidth > 600) to(Math.max(READABLE, (frame.clientWidth - 4) / natural()));
 }

@@ -104,6 +104,50 @@ fn a_careless_mesh_in_a_browser() -> Result<()> {
     Ok(())
 }
 
+/// Groups of both protocols, with a commit and without: lag where it is known, and a word where it is not.
+#[test]
+fn groups_of_both_kinds_on_kafka() -> Result<()> {
+    let mut mesh = Mesh::up(Options { on_kafka: true, partitions: Some(2), ..Options::default() })?;
+    mesh.wait_until_ready()?;
+    mesh.process()?.wait_until("the replay's end", Duration::from_secs(120), |said| {
+        said.contains("every source is complete").then_some(())
+    })?;
+    let mut teams = Vec::new();
+    for (group, protocol, commit) in
+        [("old-guard", "classic", "one"), ("new-guard", "consumer", "one"), ("silent", "consumer", "nothing")]
+    {
+        let mut command = Command::new(Peer::Python.require()?);
+        command.arg(peers::repository().join("e2e/scripts/team.py"));
+        command.args([&mesh.bootstrap(), "insights.departures.departures.v1", group, protocol, commit]);
+        let mut team = Process::start(group, command, mesh.folder())?;
+        team.wait_until("it reads", SNIPPET, |said| said.contains("ready").then_some(()))?;
+        teams.push(team);
+    }
+    let wanted = [
+        ("old-guard", &["classic", "no commit", "Records behind"][..]),
+        ("new-guard", &["consumer (KIP-848)", "no commit", "over "][..]),
+        ("silent", &["consumer (KIP-848)", "no commit", "not known"][..]),
+    ];
+    let began = Instant::now();
+    for (group, words) in wanted {
+        loop {
+            let page = http::get(&mesh.http(), &format!("/operations/groups?group={group}"))?.body;
+            if words.iter().all(|word| page.contains(word)) {
+                // Two partitions, and who commits does so on one of them.
+                let without = page.matches("<td class=\"number\">no commit</td>").count();
+                let expected = if group == "silent" { 2 } else { 1 };
+                ensure!(without == expected, "{group}: {without} partitions without a commit: {page}");
+                break;
+            }
+            ensure!(began.elapsed() < SNIPPET, "{group} is not as it should be: {page}");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+    let list = http::get(&mesh.http(), "/operations/groups?q=silent")?.body;
+    ensure!(list.contains("no commit") && list.contains("2 partitions"), "{list}");
+    Ok(())
+}
+
 /// 310 products and 5,000 topics more: every page in 200 ms on the server, and the graph has them all.
 #[test]
 fn a_large_mesh_slows_no_page() -> Result<()> {
