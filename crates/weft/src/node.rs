@@ -211,13 +211,6 @@ impl Node {
         &self.engine
     }
 
-    /// Names of the topics of every port, with their partitions, for who asks the Kafka about them.
-    pub(crate) fn port_topics(&self) -> Vec<(PortId, String, u32)> {
-        let mesh = self.running.read().mesh.clone();
-        let ports = mesh.iter().flat_map(|mesh| mesh.products.values()).flat_map(|product| &product.outputs);
-        ports.map(|port| (port.id.clone(), port.topic.clone(), port.partitions)).collect()
-    }
-
     /// Stops in the order of the flow: sources, transforms, views. Everything under way is committed or aborted.
     pub(crate) async fn shutdown(&self) {
         let sources = std::mem::take(&mut self.running.write().sources);

@@ -50,7 +50,7 @@ async fn run(node: Weak<Node>, connection: Connection, numbers: Arc<RwLock<Arc<N
     };
     loop {
         let Some(here) = node.upgrade() else { return };
-        let topics = here.port_topics();
+        let topics = port_topics(&here);
         if topics.is_empty() {
             drop(here);
             tokio::time::sleep(SOON).await;
@@ -71,6 +71,13 @@ async fn run(node: Weak<Node>, connection: Connection, numbers: Arc<RwLock<Arc<N
         drop(here);
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+/// Every port with its topic and partitions.
+fn port_topics(node: &Node) -> Vec<(PortId, String, u32)> {
+    let mesh = node.running().read().mesh.clone();
+    let ports = mesh.iter().flat_map(|mesh| mesh.products.values()).flat_map(|product| &product.outputs);
+    ports.map(|port| (port.id.clone(), port.topic.clone(), port.partitions)).collect()
 }
 
 /// The samples before and this one.
