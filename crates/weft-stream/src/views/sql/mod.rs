@@ -23,6 +23,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use tokio::runtime::Runtime;
@@ -223,6 +224,8 @@ async fn execute(
     let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let plan = context.state().create_logical_plan(sql).await.map_err(failed)?;
     allowed.verify_plan(&plan).map_err(|error| QueryError::NotAQuery { because: words::because(&error) })?;
+    // The plan of a query is a query whose answer is a few rows; DataFusion wants it at the root, under no limit.
+    let is_explained = matches!(plan, LogicalPlan::Explain(_));
     let frame = context.execute_logical_plan(plan).await.map_err(failed)?;
     let mut names = BTreeSet::new();
     for field in frame.schema().fields() {
@@ -232,7 +235,8 @@ async fn execute(
             });
         }
     }
-    let frame = frame.limit(0, Some(limits.rows_max.saturating_add(1))).map_err(failed)?;
+    let frame =
+        if is_explained { frame } else { frame.limit(0, Some(limits.rows_max.saturating_add(1))).map_err(failed)? };
     let mut batches = frame.execute_stream().await.map_err(failed)?;
     let mut rows: Vec<RowJson> = Vec::new();
     let mut bytes = 0;
