@@ -166,7 +166,7 @@ impl Heard {
         for (key, name, least, since, why) in NEEDED {
             let found = notes.apis.get(key).copied();
             if found.is_none_or(|found| found < *least) {
-                let found = found.map_or("none at all".to_owned(), |found| format!("version {found}"));
+                let found = found.map_or_else(|| "none at all".to_owned(), |found| format!("version {found}"));
                 return Err(CatalogError::TooOld {
                     bootstrap: bootstrap.to_owned(),
                     reason: format!(

@@ -291,4 +291,16 @@ mod tests {
             assert!(error.contains(word) && error.contains("NODE-011"), "{text}: {error}");
         }
     }
+
+    #[test]
+    fn others_learn_how_to_log_in_and_no_secret() {
+        let client =
+            [("security.protocol", "sasl_ssl"), ("sasl.mechanism", "SCRAM-SHA-512"), ("sasl.password", "hush")];
+        let client = client.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let door = Kafka { client, ..Kafka::plain("broker:9093") }.door();
+        assert!(door.by_tls && door.sasl_mechanism.as_deref() == Some("SCRAM-SHA-512"), "{door:?}");
+        assert!(!format!("{door:?}").contains("hush"), "{door:?}");
+        let plain = Kafka::plain("broker:9092").door();
+        assert_eq!((plain.by_tls, plain.sasl_mechanism), (false, None));
+    }
 }
