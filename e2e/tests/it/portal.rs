@@ -77,6 +77,13 @@ fn a_careless_mesh_in_a_browser() -> Result<()> {
     mesh.process()?.wait_until("the replay's end", Duration::from_secs(120), |said| {
         said.contains("every source is complete").then_some(())
     })?;
+    // The tail begins with the newest rows, so that the port must be done before others write to it.
+    let alerts = "/v1/products/insights/late-arrivals/ports/alerts/v1?limit=1";
+    let http = mesh.http();
+    mesh.process()?.wait_until("the last alert", Duration::from_secs(60), |_| {
+        let answer = http::get(&http, alerts).and_then(|answer| answer.json()).ok()?;
+        (answer["position"][0]["watermark"] == "complete").then_some(())
+    })?;
     // Any Kafka client may write to a topic: a row of a megabyte, one with markup, and bytes that are no text.
     let mut input = Vec::new();
     for dest in ["x".repeat(950_000), markup.to_owned()] {
