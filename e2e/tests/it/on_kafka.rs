@@ -52,17 +52,17 @@ fn describe(mesh: &mut Mesh, topic: &str) -> Result<String> {
 /// Brokers that die one after the other, and then all: three copies of everything, two of which must have a record.
 #[test]
 fn january_on_3_brokers_that_die() -> Result<()> {
-    let options = Options { speed: Some(60_000), ..options(4) };
+    let options = Options { speed: Some(100_000), ..options(4) };
     let mut mesh = Mesh::prepare_on(options, Server::start_brokers(3)?)?;
     mesh.declare_cluster(&[], &["replication_factor: 3", "min_insync_replicas: 2"])?;
     mesh.start()?;
     for broker in 0..3 {
-        thread::sleep(Duration::from_secs(5));
+        thread::sleep(Duration::from_secs(4));
         mesh.server()?.kill_broker(broker);
-        thread::sleep(Duration::from_secs(5));
+        thread::sleep(Duration::from_secs(4));
         mesh.server()?.restart_broker(broker)?;
     }
-    thread::sleep(Duration::from_secs(5));
+    thread::sleep(Duration::from_secs(4));
     mesh.server()?.restart()?;
     println!("{}", mesh.equals_duckdb(JANUARY)?);
     for topic in ["insights.delays.final.v1", "__weft.flights.desired", "__weft.flights.insights.delays.g1.*"] {
