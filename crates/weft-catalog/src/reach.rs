@@ -90,8 +90,13 @@ fn look(connection: &Connection) -> Result<Reached, CatalogError> {
             Ok(metadata) => {
                 let brokers =
                     metadata.brokers().iter().map(|one| (one.id(), address(one.host(), one.port()))).collect();
-                let Some(cluster_id) = client.client().fetch_cluster_id(STEP) else { continue };
-                return Ok(Reached { cluster_id, brokers });
+                if let Some(cluster_id) = client.client().fetch_cluster_id(STEP) {
+                    return Ok(Reached { cluster_id, brokers });
+                }
+                if Instant::now() >= deadline {
+                    let reason = "it does not tell the id of its cluster".to_owned();
+                    return Err(CatalogError::Away { bootstrap: connection.bootstrap.clone(), reason });
+                }
             }
             Err(error) if Instant::now() >= deadline => {
                 let mut reason = heard.last_error().unwrap_or_else(|| error.to_string());
