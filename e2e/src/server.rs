@@ -115,12 +115,24 @@ impl Server {
         self.brokers.iter_mut().for_each(|broker| broker.process.kill());
     }
 
+    /// `kill -9` of one, from 0.
+    pub fn kill_broker(&mut self, at: usize) {
+        self.brokers[at].process.kill();
+    }
+
     /// Starts all again on the same data and ports.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
         for at in 0..self.brokers.len() {
             self.run_again(at)?;
         }
+        self.wait_until_it_listens()
+    }
+
+    /// Starts one again, from 0.
+    pub fn restart_broker(&mut self, at: usize) -> Result<()> {
+        self.kill_broker(at);
+        self.run_again(at)?;
         self.wait_until_it_listens()
     }
 

@@ -149,7 +149,9 @@ struct Notes {
     error: Option<(RDKafkaErrorCode, String)>,
     /// Why a connection failed, where no event says it: a broker that hangs up is suspected, not known, to want TLS.
     hung_up: Option<String>,
-    /// Highest version of every API key that a broker listed.
+    /// Highest version of every API key of a list that is still being told, a line at a time, by another thread.
+    listing: BTreeMap<i32, i32>,
+    /// Highest version of every API key of a list that a broker told to its end.
     apis: BTreeMap<i32, i32>,
 }
 
@@ -187,10 +189,13 @@ impl Heard {
 impl ClientContext for Heard {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         tracing::trace!(?level, fac, message, "librdkafka");
+        let mut notes = self.0.lock();
         if let Some((key, version)) = api_line(message) {
-            self.0.lock().apis.insert(key, version);
+            notes.listing.insert(key, version);
+        } else if ends_the_list(message) {
+            notes.apis = notes.listing.clone();
         } else if fac == "FAIL" {
-            self.0.lock().hung_up = Some(plain(message));
+            notes.hung_up = Some(plain(message));
         }
     }
 
@@ -219,6 +224,11 @@ fn api_line(message: &str) -> Option<(i32, i32)> {
     Some((key.parse().ok()?, digits.parse().ok()?))
 }
 
+/// librdkafka draws its own conclusions, `…:  Feature MsgVer2: …`, when a broker's list is whole.
+fn ends_the_list(message: &str) -> bool {
+    message.contains(" Feature ")
+}
+
 /// Without the name of the thread and how many times the same was left out.
 fn plain(reason: &str) -> String {
     let reason =
@@ -240,6 +250,17 @@ mod tests {
             plain("[thrd:x]: x: SSL handshake failed: no (after 3ms in state Y)"),
             "x: SSL handshake failed: no"
         );
+    }
+
+    /// The lines come from a thread of librdkafka while another looks at what came so far.
+    #[test]
+    fn a_list_of_apis_is_judged_when_it_is_whole() {
+        let heard = Heard::default();
+        let says = |message: &str| heard.log(RDKafkaLogLevel::Debug, "APIVERSION", message);
+        says("b:   ApiKey Produce (0) Versions 0..12");
+        heard.refusal("k:1").expect("the list has only begun");
+        says("b:  Feature MsgVer2: Produce (3..7) supported by broker");
+        assert!(matches!(heard.refusal("k:1"), Err(CatalogError::TooOld { .. })), "there is no more to come");
     }
 
     #[test]

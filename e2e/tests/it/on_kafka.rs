@@ -63,6 +63,35 @@ fn topics_have_the_copies_that_the_cluster_says() -> Result<()> {
     Ok(())
 }
 
+/// Nothing happens to three brokers, and yet not each of them knows of every topic at once.
+#[test]
+fn january_on_3_brokers() -> Result<()> {
+    let mut mesh = Mesh::prepare_on(options(4), Server::start_brokers(3)?)?;
+    mesh.declare_cluster(&[], &["replication_factor: 3", "min_insync_replicas: 2"])?;
+    mesh.start()?;
+    println!("{}", mesh.equals_duckdb(JANUARY)?);
+    Ok(())
+}
+
+/// Brokers that die one after the other, and then all: three copies of everything, two of which must have a record.
+#[test]
+fn january_on_3_brokers_that_die() -> Result<()> {
+    let options = Options { speed: Some(100_000), ..options(4) };
+    let mut mesh = Mesh::prepare_on(options, Server::start_brokers(3)?)?;
+    mesh.declare_cluster(&[], &["replication_factor: 3", "min_insync_replicas: 2"])?;
+    mesh.start()?;
+    for broker in 0..3 {
+        thread::sleep(Duration::from_secs(4));
+        mesh.server()?.kill_broker(broker);
+        thread::sleep(Duration::from_secs(4));
+        mesh.server()?.restart_broker(broker)?;
+    }
+    thread::sleep(Duration::from_secs(4));
+    mesh.server()?.restart()?;
+    println!("{}", mesh.equals_duckdb(JANUARY)?);
+    Ok(())
+}
+
 /// Nodes that die, and over HTTP.
 #[test]
 fn january_on_4_partitions_after_5_kills() -> Result<()> {

@@ -17,6 +17,7 @@
 mod commit;
 mod ends;
 mod error;
+mod group;
 mod kafka;
 mod offsets;
 mod progress;

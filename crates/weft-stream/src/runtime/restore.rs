@@ -10,7 +10,7 @@
 //! A crash after the Kafka commit and before the state was written is the case s = c − 1: the changelog holds what is
 //! missing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
@@ -41,7 +41,7 @@ impl Committed {
     /// Asks the group, waiting for offsets of transactions that are not decided yet.
     pub(crate) fn read(
         consumer: &GroupConsumer,
-        partitions: &[(String, u32)],
+        partitions: &HashSet<(String, u32)>,
         timeout: Duration,
     ) -> Result<Self, SessionError> {
         let mut asked = TopicPartitionList::new();

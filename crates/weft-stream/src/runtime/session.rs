@@ -3,8 +3,7 @@
 //! ```text
 //!   start    producer (fences and aborts predecessors) · consumer joins the group
 //!   loop     poll ─► tasks.handle ─► step ─► produce … every commit_interval_ms ─► commit (see `commit.rs`)
-//!   revoke   commit, close tasks, keep their state on disk, then let the partitions go
-//!   assign   read committed offsets, bring state to them (see `restore.rs`), open tasks, then fetch
+//!   group    what it gives and takes (see `group.rs`)
 //! ```
 //! Whatever is not plainly fine ends the session; the next one starts from what is committed. So there is one way to
 //! recover, and every test of a crash walks it.
@@ -24,10 +23,11 @@ use weft_model::progress::{ProgressKey, ProgressValue, WATERMARK_NONE};
 
 use super::ends::Ends;
 use super::error::SessionError;
-use super::kafka::{self, GroupConsumer, Rebalance, TransactionalProducer};
+use super::group;
+use super::kafka::{self, GroupConsumer, TransactionalProducer};
 use super::progress::Board;
 use super::restore::{self, Committed};
-use super::status::{Counters, ProductState};
+use super::status::Counters;
 use super::tasks::{OpenTask, Plan, TaskId, Tasks};
 use crate::config::EngineOptions;
 use crate::ir::InputProgress;
@@ -37,7 +37,7 @@ use crate::task::{Effect, InputPosition, InputRecord, Task, TaskEvent, TaskOptio
 /// Longest wait for input. Milliseconds.
 const IDLE_MS: u64 = 10;
 /// Longest time spent polling before the tasks get their turn.
-const POLL_TIME: Duration = Duration::from_millis(10);
+pub(super) const POLL_TIME: Duration = Duration::from_millis(10);
 /// How often repartition topics are purged.
 const PURGE_EVERY: Duration = Duration::from_secs(2);
 
@@ -58,12 +58,14 @@ pub(crate) struct Context {
 pub(crate) struct Session<'a> {
     pub context: &'a Context,
     pub consumer: GroupConsumer,
-    broadcast: Option<BaseConsumer>,
+    pub broadcast: Option<BaseConsumer>,
     pub producer: TransactionalProducer,
     pub ends: Ends,
     pub tasks: Tasks,
-    cursor: u64,
-    paused: HashSet<(String, u32)>,
+    pub cursor: u64,
+    pub paused: HashSet<(String, u32)>,
+    /// Pause before the group is joined again.
+    pub rejoin: Duration,
     /// Declarations of this transaction that wait for the offsets of its records.
     pub declared: BTreeMap<ProgressKey, ProgressValue>,
     /// Declarations whose offset could not be told yet.
@@ -86,11 +88,10 @@ impl<'a> Session<'a> {
         let made = |e: KafkaError| SessionError::Failed(format!("the consumer cannot be made: {e}"));
         let consumer = kafka::group_consumer(options, &context.group).map_err(made)?;
         kafka::wait_for_topics(&consumer, &context.plan, timeout, &context.stop)?;
-        let topics: Vec<&str> = context.plan.partitioned.keys().map(String::as_str).collect();
-        consumer.subscribe(&topics).map_err(|e| SessionError::of("subscribe", &e))?;
+        group::subscribe(context, &consumer)?;
         // First the group, then the producer: a predecessor under our name has lost its place in the group before its
         // producer is fenced, so it can tell being replaced from having been too slow.
-        join(context, &consumer)?;
+        group::join(context, &consumer)?;
         let producer = TransactionalProducer::start(options, &context.transactional_id)?;
         let group = format!("{}.reader", context.group);
         let broadcast = if context.plan.broadcast.is_empty() {
@@ -108,6 +109,7 @@ impl<'a> Session<'a> {
             tasks: Tasks::default(),
             cursor: 0,
             paused: HashSet::new(),
+            rejoin: group::REJOIN,
             declared: BTreeMap::new(),
             waiting: BTreeMap::new(),
             said: HashMap::new(),
@@ -146,24 +148,6 @@ impl<'a> Session<'a> {
             }
             self.hold_back()?;
         }
-    }
-
-    /// A fenced producer means that another node has our slot, or only that the coordinator gave up on a transaction of
-    /// ours. The group knows: another node's member under our name makes ours invalid at its next heartbeat.
-    pub(crate) fn replaced(&self) -> bool {
-        if !self.context.options.static_membership {
-            return true;
-        }
-        let until = Instant::now() + Duration::from_millis(u64::from(self.context.options.session_timeout_ms) / 2);
-        while Instant::now() < until && !self.context.stop.load(Ordering::Relaxed) {
-            if self.consumer.client().fatal_error().is_some() {
-                return true;
-            }
-            if let Some(Err(KafkaError::MessageConsumptionFatal(_))) = self.consumer.poll(POLL_TIME) {
-                return true;
-            }
-        }
-        false
     }
 
     /// Takes what the consumer has, for a while.
@@ -309,70 +293,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn rebalance(&mut self) -> Result<(), SessionError> {
-        let noted = std::mem::take(&mut *self.consumer.context().rebalances.lock());
-        for rebalance in noted {
-            match rebalance {
-                Rebalance::Revoke => {
-                    if !self.consumer.assignment_lost() {
-                        self.commit()?;
-                    } else if self.producer.is_open() {
-                        return Err(SessionError::StartOver("the group took our partitions away".to_owned()));
-                    }
-                    self.tasks.open.clear();
-                    self.paused.clear();
-                    self.consumer.unassign().map_err(|e| SessionError::of("unassign", &e))?;
-                }
-                Rebalance::Assign(partitions) => self.assign(&partitions)?,
-                Rebalance::Failed(why) => return Err(SessionError::StartOver(format!("rebalance: {why}"))),
-            }
-        }
-        Ok(())
-    }
-
-    fn assign(&mut self, partitions: &[(String, u32)]) -> Result<(), SessionError> {
-        let plan = &self.context.plan;
-        let timeout = Duration::from_millis(self.context.options.request_timeout_ms);
-        self.context.counters.lock().state = ProductState::Restoring;
-        let assigned: HashSet<(String, u32)> = partitions.iter().cloned().collect();
-        let ids = plan.tasks(&assigned).map_err(SessionError::StartOver)?;
-        let committed = Committed::read(&self.consumer, partitions, timeout)?;
-        let (latest, cursor) = self.context.board.all(&plan.topics);
-        self.cursor = cursor;
-        self.tasks.open.clear();
-        for id in ids {
-            let open = self.open(id, &committed)?;
-            self.tasks.open.insert(id, open);
-            self.tasks.progress(plan, &latest, Some(id))?;
-            self.observe(id)?;
-        }
-        let mut list = TopicPartitionList::new();
-        for (topic, partition) in partitions {
-            let start = committed.start(topic, *partition);
-            list.add_partition_offset(topic, partition.cast_signed(), start)
-                .map_err(|e| SessionError::of("assign", &e))?;
-        }
-        self.consumer.assign(&list).map_err(|e| SessionError::of("assign", &e))?;
-        if let Some(broadcast) = &self.broadcast {
-            let mut list = TopicPartitionList::new();
-            for (topic, partitions) in &plan.broadcast {
-                for partition in 0..*partitions {
-                    list.add_partition_offset(topic, partition.cast_signed(), Offset::Beginning)
-                        .map_err(|e| SessionError::of("assign", &e))?;
-                }
-            }
-            broadcast.assign(&list).map_err(|e| SessionError::of("assign", &e))?;
-        }
-        self.touched = true;
-        // Seen before the first commit, too: what has nothing to do may not commit for a long time.
-        self.tasks.note_watermarks();
-        let mut counters = self.context.counters.lock();
-        counters.tasks = self.tasks.status();
-        counters.state = ProductState::Running;
-        Ok(())
-    }
-
-    fn open(&mut self, id: TaskId, committed: &Committed) -> Result<OpenTask, SessionError> {
+    pub(super) fn open(&mut self, id: TaskId, committed: &Committed) -> Result<OpenTask, SessionError> {
         let plan = &self.context.plan;
         let (subtopology, partition) = id;
         let name = format!("{}/{subtopology}/{partition}", self.context.group);
@@ -401,7 +322,7 @@ impl<'a> Session<'a> {
     }
 
     /// Tells a task where inputs that others write end now.
-    fn observe(&mut self, id: TaskId) -> Result<(), SessionError> {
+    pub(super) fn observe(&mut self, id: TaskId) -> Result<(), SessionError> {
         let plan = &self.context.plan;
         for (input, declared) in plan.program.subtopologies[id.0].inputs.iter().enumerate() {
             if matches!(declared.progress, InputProgress::Declared) {
@@ -447,19 +368,6 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Waits until the group has given us partitions, perhaps none.
-fn join(context: &Context, consumer: &GroupConsumer) -> Result<(), SessionError> {
-    while consumer.context().rebalances.lock().is_empty() {
-        if context.stop.load(Ordering::Relaxed) {
-            return Err(SessionError::Stopped);
-        }
-        if let Some(Err(error)) = consumer.poll(Duration::from_millis(IDLE_MS)) {
-            worrying(&error)?;
-        }
-    }
-    Ok(())
-}
-
 /// Appends a message to the run of its partition.
 fn take<M: Message>(runs: &mut Vec<(String, u32, Vec<InputRecord>)>, message: &M) {
     let partition = message.partition().cast_unsigned();
@@ -479,7 +387,7 @@ fn take<M: Message>(runs: &mut Vec<(String, u32, Vec<InputRecord>)>, message: &M
 }
 
 /// Most of what a consumer reports passes by itself; the rest ends the session.
-fn worrying(error: &KafkaError) -> Result<(), SessionError> {
+pub(super) fn worrying(error: &KafkaError) -> Result<(), SessionError> {
     match error {
         KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId) => Err(SessionError::Fenced),
         KafkaError::MessageConsumptionFatal(_) => Err(SessionError::StartOver(error.to_string())),

@@ -93,28 +93,18 @@ impl Plan {
     }
 
     /// The tasks whose every partitioned input is among the assigned partitions.
-    pub(crate) fn tasks(&self, assigned: &HashSet<(String, u32)>) -> Result<Vec<TaskId>, String> {
+    pub(crate) fn tasks(&self, assigned: &HashSet<(String, u32)>) -> Vec<TaskId> {
         let mut tasks = Vec::new();
         for (at, subtopology) in self.program.subtopologies.iter().enumerate() {
-            let inputs: Vec<String> = subtopology
-                .inputs
-                .iter()
-                .filter(|input| !input.broadcast)
-                .map(|input| self.program.input_topic(self.generation, input))
-                .collect();
+            let inputs = subtopology.inputs.iter().filter(|input| !input.broadcast);
+            let topics: Vec<String> = inputs.map(|input| self.program.input_topic(self.generation, input)).collect();
             for partition in 0..subtopology.partitions {
-                let mine = inputs.iter().filter(|topic| assigned.contains(&((*topic).clone(), partition))).count();
-                if mine == inputs.len() {
+                if topics.iter().all(|topic| assigned.contains(&(topic.clone(), partition))) {
                     tasks.push((at, partition));
-                } else if mine > 0 {
-                    return Err(format!(
-                        "partition {partition} of some inputs of a join is assigned here, of others not: whoever \
-                         shared them out did not know of all topics yet"
-                    ));
                 }
             }
         }
-        Ok(tasks)
+        tasks
     }
 }
 

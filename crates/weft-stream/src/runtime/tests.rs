@@ -1,10 +1,11 @@
 //! The parts of the runtime that need no Kafka.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
 use weft_model::progress::WATERMARK_NONE;
 
+use super::group::hole;
 use super::offsets::CommitNote;
 use crate::state::fjall::{StateDatabase, TaskStamp};
 use crate::state::{Change, StateStore};
@@ -81,4 +82,27 @@ fn the_board_tells_what_is_new_and_all_to_those_far_behind() {
         board.take(key("mine"), Some(value(at)));
     }
     assert_eq!(board.since(&mine, &mut cursor), [(key("mine"), value(69_999))], "only the latest of each writer");
+}
+
+/// What whoever shares out does not know of is missing from every share.
+#[test]
+fn a_share_that_lacks_a_topic_is_known_by_the_partitions_it_has() {
+    let topics = BTreeMap::from([("flights".to_owned(), 4), ("weather".to_owned(), 4), ("rates".to_owned(), 1)]);
+    let hole =
+        |share: &[(&str, u32)]| hole(&topics, &share.iter().map(|(name, at)| ((*name).to_owned(), *at)).collect());
+    assert_eq!(
+        hole(&[("flights", 2), ("weather", 2), ("flights", 3), ("weather", 3)]),
+        None,
+        "the second of two nodes"
+    );
+    assert_eq!(hole(&[("flights", 0), ("weather", 0), ("rates", 0)]), None, "the first of four");
+    for (share, missing) in [
+        (&[("flights", 2)][..], "weather"),
+        (&[("flights", 1), ("weather", 1), ("flights", 2)], "weather"),
+        (&[("flights", 0), ("weather", 0)], "rates"),
+        (&[("rates", 0), ("weather", 0)], "flights"),
+    ] {
+        let why = hole(share).unwrap_or_else(|| panic!("{share:?}"));
+        assert!(why.contains(&format!("that of \"{missing}\" is not")), "{why}");
+    }
 }
