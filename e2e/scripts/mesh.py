@@ -1,6 +1,6 @@
 """Reads every port of a running example mesh and compares it with DuckDB over the same CSV files.
 
-mesh.py '{"bootstrap": "127.0.0.1:9092", "files": {"flights": …}, "month": 1, "disorder": false, "seconds": 120, "flights": 336776}'
+mesh.py '{"bootstrap": "127.0.0.1:9092", "files": {"flights": …}, "month": 1, "disorder": false, "seconds": 120, "patience": 25, "flights": 336776}'
 
 Waits until nothing more comes, then compares: append ports as multisets of rows, upsert ports as the last value per key;
 and for every record its key bytes, its partition, its timestamp, the order of its fields and their JSON types.
@@ -16,7 +16,6 @@ import sources
 from reader import Topics, partition_of
 
 QUIET_SECONDS = 3
-PATIENCE_SECONDS = 25  # how long a mesh may say nothing before what is missing counts as missing
 
 
 class Port:
@@ -189,7 +188,7 @@ def main():
         wanted = {port.topic: expected.execute(f"SELECT count(*) FROM {port.table}").fetchone()[0] for port in PORTS}
         expected.close()
         deadline = time.time() + a.get("seconds", 120)
-        patience = a.get("patience", PATIENCE_SECONDS)
+        patience = a["patience"]
         quiet_since = time.time()
         found = None
         while True:

@@ -15,6 +15,8 @@ use crate::process::{Process, free_port};
 use crate::server::{Kind, Server};
 
 const START: Duration = Duration::from_secs(60);
+/// How long a mesh may say nothing before what is missing counts as missing.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// What to start.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +33,8 @@ pub struct Options {
     pub on_kafka: bool,
     /// Another id and `topic_prefix` than the example's.
     pub named: Option<(&'static str, &'static str)>,
+    /// `--node`; nothing = the host's name.
+    pub node: Option<&'static str>,
 }
 
 /// A running `weft up`.
@@ -182,6 +186,29 @@ impl Mesh {
         }
         command.args(["--http-listen", &self.http()]);
         command.arg("--data").arg(self.folder.path().join("data"));
+        self.overrides(&mut command)?;
+        if let Some(node) = self.options.node {
+            command.args(["--node", node]);
+        }
+        Ok(command)
+    }
+
+    /// Another node of this mesh, with a folder, data and doors of its own.
+    pub fn another(&self, name: &'static str) -> Result<Node> {
+        let folder = tempfile::Builder::new().prefix("weft-e2e-node-").tempdir()?;
+        let status = Command::new("cp").arg("-r").arg(self.path("")).arg(folder.path().join("mesh")).status()?;
+        ensure!(status.success(), "cannot copy the folder of the mesh");
+        let mut node = Node { name, folder, http: free_port()?, arguments: Vec::new(), process: None, starts: 0 };
+        let mut overrides = Command::new("weft");
+        self.overrides(&mut overrides)?;
+        if !self.is_declared()? {
+            overrides.args(["--kafka", &self.bootstrap()]);
+        }
+        node.arguments = overrides.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
+        Ok(node)
+    }
+
+    fn overrides(&self, command: &mut Command) -> Result<()> {
         if let Some(partitions) = self.options.partitions {
             command.args(["--partitions", &partitions.to_string()]);
         }
@@ -191,7 +218,7 @@ impl Mesh {
             command.args(["--source", &format!("flight-ops.flights={}", flights.display())]);
             command.args(["--source", &format!("weather.observations={}", weather.display())]);
         }
-        Ok(command)
+        Ok(())
     }
 
     /// Starts the process and waits until it says where it listens.
@@ -271,6 +298,7 @@ impl Mesh {
             "files": self.files()?,
             "disorder": self.options.disorder,
             "seconds": seconds,
+            "patience": self.server.as_ref().map_or(PATIENCE, Server::patience).as_secs(),
         });
         self.script("mesh.py", &question, Duration::from_secs(seconds + 180))
     }
@@ -288,6 +316,50 @@ impl Mesh {
         let result = script.finish(limit);
         let tail = self.process.as_ref().map(Process::tail).unwrap_or_default();
         result.with_context(|| format!("the mesh said:{tail}"))
+    }
+}
+
+/// One more node of a mesh.
+#[derive(Debug)]
+pub struct Node {
+    name: &'static str,
+    folder: TempDir,
+    http: u16,
+    arguments: Vec<String>,
+    process: Option<Process>,
+    starts: u32,
+}
+
+impl Node {
+    /// A path inside its copy of the mesh's folder.
+    #[must_use]
+    pub fn path(&self, inside: &str) -> PathBuf {
+        self.folder.path().join("mesh").join(inside)
+    }
+
+    /// `host:port` of HTTP.
+    #[must_use]
+    pub fn http(&self) -> String {
+        format!("127.0.0.1:{}", self.http)
+    }
+
+    /// Starts the process, or starts it again, and waits until it serves.
+    pub fn start(&mut self) -> Result<()> {
+        self.process = None;
+        let mut command = Command::new(peers::weft()?);
+        command.arg("up").arg(self.path("")).args(&self.arguments).args(["--node", self.name]);
+        command.args(["--http-listen", &self.http()]).arg("--data").arg(self.folder.path().join("data"));
+        let process = Process::start(&format!("{}-{}", self.name, self.starts), command, self.folder.path())?;
+        self.starts += 1;
+        let http = self.http();
+        self.process.insert(process).wait_until("it serves HTTP", START, |_| {
+            http::get(&http, "/healthz").is_ok_and(|answer| answer.status == 200).then_some(())
+        })
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("the node is not running")
     }
 }
 

@@ -92,6 +92,13 @@ impl Server {
         addresses.join(",")
     }
 
+    /// How long whoever uses it may say nothing. Several brokers on two cores that come up together elect controllers and
+    /// leaders and recover their logs first; clients wait out their timeouts meanwhile.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(if self.brokers.len() > 1 { 100 } else { 25 })
+    }
+
     /// A folder for the files of the test; gone with the server.
     #[must_use]
     pub fn folder(&self) -> &Path {

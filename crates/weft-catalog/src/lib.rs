@@ -16,7 +16,8 @@
 //! 4. What leaves the folder is retired. No topic is deleted unless it is named, an adopted one never.
 //! 5. Within one major version of a port its topic, key, columns and state do not change.
 //!
-//! Beside it, questions to a Kafka that people ask of a whole mesh: where its partitions end (`offsets.rs`), who has read how far (`groups/mod.rs`).
+//! Beside it, questions to a Kafka that people ask of a whole mesh: where its partitions end (`offsets.rs`), who has read how far
+//! (`groups/mod.rs`), which nodes run it (`nodes/mod.rs`).
 //!
 //! Start reading in `plan.rs`; `desired.rs` has the shapes.
 
@@ -28,6 +29,7 @@ mod display;
 pub mod error;
 pub mod groups;
 mod kafka;
+pub mod nodes;
 pub mod observed;
 pub mod offsets;
 pub mod plan;
@@ -44,6 +46,7 @@ pub use desired::{Desired, MeshRecord, PortRecord, ProductRecord};
 pub use error::CatalogError;
 pub use groups::{Group, Groups};
 pub use kafka::{Cluster, is_weft_log, topics_of};
+pub use nodes::{Membership, NodeRecord, Roll, Standing, read_roll};
 pub use observed::{Observed, ObservedTopic};
 pub use offsets::{Kept, Offsets};
 pub use plan::{Plan, PlanOptions, plan};

@@ -6,12 +6,16 @@ use weft_model::cluster::TopicDefaults;
 use weft_model::mesh::Mesh;
 use weft_model::name::MeshId;
 use weft_model::product::{OutputPort, PortKind};
-use weft_model::topic::{DESIRED, PROGRESS, SOURCES, internal};
+use weft_model::topic::{DESIRED, NODES, PROGRESS, SOURCES, internal};
 
 /// Ten years: event time may run through a year in a minute, and a segment per week of it helps nobody. Milliseconds.
 const SEGMENT_MS: &str = "315360000000";
 /// Event time may lie ahead of the broker's clock by any amount. Milliseconds.
 const TIMESTAMP_AFTER_MAX_MS: &str = "9223372036854775807";
+/// How long what a node said of itself is kept; it says it again every few seconds. Milliseconds.
+const NODES_RETENTION_MS: i64 = 600_000;
+/// A segment of that; what is in the last one is read by every node that starts. Bytes.
+const NODES_SEGMENT_BYTES: &str = "4194304";
 /// A product's record holds its files and its program. Bytes.
 pub(crate) const DESIRED_MESSAGE_BYTES_MAX: &str = "16777216";
 
@@ -58,6 +62,10 @@ pub fn internal_topic_specs(mesh: &MeshId, defaults: TopicDefaults) -> Vec<Topic
         .map(|what| TopicSpec::new(internal(mesh, what), 1, "compact", -1, defaults))
         .collect();
     specs[0].configs.insert("max.message.bytes".to_owned(), DESIRED_MESSAGE_BYTES_MAX.to_owned());
+    let mut nodes = TopicSpec::new(internal(mesh, NODES), 1, "delete", NODES_RETENTION_MS, defaults);
+    nodes.configs.insert("segment.ms".to_owned(), NODES_RETENTION_MS.to_string());
+    nodes.configs.insert("segment.bytes".to_owned(), NODES_SEGMENT_BYTES.to_owned());
+    specs.push(nodes);
     specs
 }
 

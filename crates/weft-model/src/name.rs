@@ -59,6 +59,8 @@ names! {
     PortName,
     /// A Kafka's name in `weft.yaml`.
     ClusterName,
+    /// A node's name among the nodes of its mesh.
+    NodeName,
 }
 
 /// A data product: `insights.delays`.

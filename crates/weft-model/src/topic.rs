@@ -21,3 +21,5 @@ pub const DESIRED: &str = "desired";
 pub const PROGRESS: &str = "progress";
 /// Positions of sources in their files.
 pub const SOURCES: &str = "sources";
+/// What the nodes of the mesh say of themselves; also the group that they are members of.
+pub const NODES: &str = "nodes";

@@ -124,6 +124,9 @@ pub struct EngineOptions {
     /// Which of the mesh's nodes this is: part of every transactional id, so that a restarted node aborts what its
     /// predecessor left open. Default "0". Two live nodes with the same slot fence each other.
     pub slot: String,
+    /// Slots of the other nodes that were seen lately, dead or alive. What a dead one left open is aborted by whoever
+    /// takes its partitions, instead of by the broker some time after `transaction_timeout_ms`. Default: none.
+    pub others: Others,
     /// Time between commits: the latency of each hop, against the cost of a transaction. Milliseconds; default 100.
     pub commit_interval_ms: u64,
     /// Rows handed to a task at once, at most. Default 4096; 1 is legal and gives the same final tables.
@@ -163,6 +166,7 @@ impl EngineOptions {
             mesh,
             data_dir: data_dir.into(),
             slot: "0".to_owned(),
+            others: Others::default(),
             commit_interval_ms: 100,
             batch_rows: 4096,
             commit_rows: 65_536,
@@ -177,6 +181,16 @@ impl EngineOptions {
             on_step: None,
             session_timeout_ms: 6_000,
         }
+    }
+}
+
+/// See [`EngineOptions::others`].
+#[derive(Clone)]
+pub struct Others(pub std::sync::Arc<dyn Fn() -> Vec<String> + Send + Sync>);
+
+impl Default for Others {
+    fn default() -> Self {
+        Self(std::sync::Arc::new(Vec::new))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use weft_model::load::LoadOptions;
 use weft_model::mesh::Replay;
-use weft_model::name::{DomainName, MeshId, ProductId, ProductName};
+use weft_model::name::{DomainName, MeshId, NodeName, ProductId, ProductName};
 use weft_model::settings::Fsync;
 
 use crate::kafka::KafkaArgs;
@@ -53,6 +53,7 @@ Examples:
   weft up my-mesh --kafka-listen 127.0.0.1:0 --http-listen 127.0.0.1:0 --data /tmp/my-mesh
   weft up my-mesh --kafka broker-1.example:9092,broker-2.example:9092
   weft up my-mesh --cluster prod            on the Kafka that section `clusters` of weft.yaml calls prod
+  weft up my-mesh --cluster prod --node b   the second of several nodes
   weft up my-mesh --speed 3600              an hour of events per second")]
     Up(UpArgs),
 
@@ -86,11 +87,15 @@ Examples:
   weft apply my-mesh
   weft apply my-mesh --kafka broker.example:9092
   weft apply my-mesh --delete-data sales.orders      delete the topics and state of a retired product")]
-    Apply(PlanArgs),
+    Apply(ApplyArgs),
 
     /// List data products, or show one.
     #[command(subcommand)]
     Product(ProductCommand),
+
+    /// Look at the nodes that run a mesh.
+    #[command(subcommand)]
+    Node(NodeCommand),
 
     /// Run the tests of a folder's products: given rows in, expected rows out, offline.
     #[command(after_help = "\
@@ -153,6 +158,10 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 
+    /// This node's name among the nodes of the mesh on one Kafka; the same after a restart. Default: the host's name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<NodeName>,
+
     /// Speed of all replays, in place of `weft.yaml`: `max`, or a multiple of real time.
     #[arg(long, value_name = "max|TIMES", value_parser = speed)]
     pub(crate) speed: Option<Replay>,
@@ -206,6 +215,18 @@ impl FolderArgs {
     pub(crate) fn load_options(&self) -> LoadOptions {
         LoadOptions { source_files: self.sources.iter().cloned().collect(), partitions: self.partitions }
     }
+}
+
+/// `weft apply`.
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// What to apply, and where.
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+
+    /// Apply though a running node writes the desired state from its folder; it writes no more until it restarts.
+    #[arg(long)]
+    pub(crate) take_over: bool,
 }
 
 /// `weft plan` and `weft apply`.
@@ -263,6 +284,17 @@ Examples:
         #[command(flatten)]
         mesh: MeshArgs,
     },
+}
+
+/// `weft node …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// A line per node: is it alive, what it runs, how far behind; and a line per product on it.
+    #[command(after_help = "\
+Examples:
+  weft node ls --folder examples/flights
+  weft node ls --mesh flights --kafka 127.0.0.1:9092")]
+    Ls(MeshArgs),
 }
 
 /// `weft source …`.

@@ -76,8 +76,13 @@ pub(crate) async fn apply(controller: &mut Controller, planned: &Planned) -> Res
     controller.apply(&planned.plan).await.map_err(|error| error.diagnostics(&planned.folder.mesh.id))
 }
 
-/// What a fenced controller will read about the one that took over.
-pub(crate) fn controller_name() -> String {
+/// `host/pid`: what a fenced controller will read about the one that took over.
+pub(crate) fn process_name() -> String {
+    format!("{}/{}", host_name(), std::process::id())
+}
+
+/// The name of this host.
+pub(crate) fn host_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "localhost".to_owned());
-    format!("{}/{}", host.trim(), std::process::id())
+    host.trim().to_owned()
 }

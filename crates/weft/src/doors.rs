@@ -122,6 +122,8 @@ pub(crate) struct Running {
     pub(crate) generations: BTreeMap<PortId, u32>,
     /// Sources by product.
     pub(crate) sources: BTreeMap<ProductId, SourceHandle>,
+    /// Sources that another node runs.
+    pub(crate) elsewhere: BTreeMap<ProductId, RunState>,
     /// Products the engine runs: one word each, and a sentence where there is more to say.
     pub(crate) engine: BTreeMap<ProductId, RunState>,
 }
@@ -151,7 +153,7 @@ impl CatalogView for Facts {
         if let Some(source) = running.sources.get(product) {
             return Some(source_state(&source.status()));
         }
-        running.engine.get(product).cloned()
+        running.engine.get(product).or_else(|| running.elsewhere.get(product)).cloned()
     }
 
     fn readiness(&self) -> Vec<Readiness> {

@@ -23,8 +23,10 @@ mod front;
 mod kafka;
 mod kafka_check;
 mod log_cmd;
+mod membership;
 mod metrics;
 mod node;
+mod node_cmd;
 #[cfg(feature = "portal")]
 mod portal;
 mod product_cmd;
@@ -36,13 +38,14 @@ mod status;
 mod test_cmd;
 mod up;
 mod watcher;
+mod writer;
 
 use std::future::Future;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{Cli, Command, MeshArgs, PlanArgs, ProductCommand, SourceCommand, UpArgs};
+use cli::{Cli, Command, MeshArgs, NodeCommand, PlanArgs, ProductCommand, SourceCommand, UpArgs};
 use weft_catalog::{Connection, Controller, Desired, PlanOptions};
 use weft_model::kind::{Diagnostic, Diagnostics, Kind};
 use weft_model::load::{self, Files, LoadOptions};
@@ -82,8 +85,13 @@ fn run(command: Command) -> Result<ExitCode, Diagnostics> {
             );
             Ok(ExitCode::SUCCESS)
         }
-        Command::Plan(args) => block_on(plan(args, false)),
-        Command::Apply(args) => block_on(plan(args, true)),
+        Command::Plan(args) => block_on(plan(args, None)),
+        Command::Apply(args) => block_on(plan(args.plan, Some(TakeOver(args.take_over)))),
+        Command::Node(NodeCommand::Ls(args)) => {
+            let (connection, mesh, desired) = block_on(desired_mesh(args))?;
+            print!("{}", block_on(node_cmd::list(&connection, &mesh, &desired))?);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Product(ProductCommand::Ls(args)) => {
             let (_, mesh, _) = block_on(desired_mesh(args))?;
             print!("{}", product_cmd::list(&mesh));
@@ -138,13 +146,17 @@ fn up_options(args: UpArgs) -> up::UpOptions {
         kafka_listen: args.kafka_listen,
         http_listen: args.http_listen,
         data: args.data,
+        node: args.node.unwrap_or_else(membership::default_name),
         fsync: args.fsync.mode,
         replay: args.speed,
     }
 }
 
+/// Even from a node that writes the desired state.
+struct TakeOver(bool);
+
 /// Prints the plan; with `apply`, makes it true.
-async fn plan(args: PlanArgs, apply: bool) -> Result<ExitCode, Diagnostics> {
+async fn plan(args: PlanArgs, apply: Option<TakeOver>) -> Result<ExitCode, Diagnostics> {
     let load = args.folder.load_options();
     let files = Files::read_folder(&args.folder.folder)?;
     let mesh = load::load(&files, &load)?.id;
@@ -156,10 +168,14 @@ async fn plan(args: PlanArgs, apply: bool) -> Result<ExitCode, Diagnostics> {
     if planned.plan.is_refused() {
         return Err(planned.plan.diagnostics());
     }
-    if !apply {
-        return Ok(ExitCode::SUCCESS);
+    let Some(TakeOver(take_over)) = apply else { return Ok(ExitCode::SUCCESS) };
+    if !take_over
+        && !planned.plan.is_empty()
+        && let Some(writer) = membership::other_writer(&connection, &mesh, None).await?
+    {
+        return Err(membership::not_the_writer(&mesh, &writer));
     }
-    let mut controller = Controller::new(connection, mesh, &control::controller_name());
+    let mut controller = Controller::new(connection, mesh, &control::process_name());
     let applied = control::apply(&mut controller, &planned).await?;
     if applied.changed {
         println!("applied: revision {} (was {})", applied.revision, planned.desired.revision);

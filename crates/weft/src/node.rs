@@ -11,17 +11,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use weft_catalog::Desired;
+use weft_catalog::nodes::NodeSource;
+use weft_catalog::{Desired, NodeRecord, Roll};
 use weft_connect::{CsvSource, ReplayClock, SourceOptions};
+use weft_gateway::RunState;
 use weft_model::kind::{Diagnostic, Diagnostics, Kind};
 use weft_model::load::{self, DescriptorTexts};
 use weft_model::mesh::{Mesh, Replay};
-use weft_model::name::{MeshId, PortId, ProductId};
+use weft_model::name::{MeshId, NodeName, PortId, ProductId};
 use weft_model::product::{Behaviour, Product};
 use weft_model::settings::Settings;
-use weft_stream::config::{EngineOptions, KafkaOptions, ViewsOptions};
+use weft_stream::config::{EngineOptions, KafkaOptions, Others, ViewsOptions};
 use weft_stream::ir::Program;
 use weft_stream::runtime::Engine;
 use weft_stream::views::Views;
@@ -32,12 +35,16 @@ use crate::settings;
 use crate::status::product_state;
 
 /// What a node is started with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct NodeOptions {
     /// The Kafka that carries the mesh.
     pub(crate) kafka: Kafka,
     /// The mesh.
     pub(crate) mesh: MeshId,
+    /// This node's name among the nodes of the mesh.
+    pub(crate) name: NodeName,
+    /// Names of the others that were seen lately.
+    pub(crate) others: Others,
     /// Where relative file names of sources start.
     pub(crate) root: PathBuf,
     /// Caches: state, indexes, unpacked files.
@@ -55,6 +62,10 @@ pub(crate) struct Node {
     views: Views,
     running: Arc<RwLock<Running>>,
     deployed: Mutex<Deployed>,
+    /// This node runs the sources.
+    leads: AtomicBool,
+    /// One change of what runs at a time: a revision, or who leads.
+    changing: tokio::sync::Mutex<()>,
 }
 
 /// What was started for which product, to tell a change from none.
@@ -73,10 +84,22 @@ impl Node {
         let views = ViewsOptions::new(kafka.clone(), options.mesh.clone(), options.data_dir.join("views"));
         let views =
             Views::start(settings::views(&options.settings, views)).map_err(|error| cannot_start("views", &error))?;
-        let engine = EngineOptions::new(kafka, options.mesh.clone(), options.data_dir.join("state"));
+        let engine = EngineOptions {
+            slot: options.name.to_string(),
+            others: options.others.clone(),
+            ..EngineOptions::new(kafka, options.mesh.clone(), options.data_dir.join("state"))
+        };
         let engine = Engine::start(settings::engine(&options.settings, engine))
             .map_err(|error| cannot_start("engine", &error))?;
-        Ok(Self { options, engine: Arc::new(engine), views, running: Arc::default(), deployed: Mutex::default() })
+        Ok(Self {
+            options,
+            engine: Arc::new(engine),
+            views,
+            running: Arc::default(),
+            deployed: Mutex::default(),
+            leads: AtomicBool::new(false),
+            changing: tokio::sync::Mutex::default(),
+        })
     }
 
     /// The views, for the doors.
@@ -91,6 +114,7 @@ impl Node {
 
     /// Makes what runs equal to this revision. Again with the same revision: nothing happens.
     pub(crate) async fn run_revision(&self, desired: &Desired) -> Result<(), Diagnostics> {
+        let _changing = self.changing.lock().await;
         let files = desired.files();
         let mut mesh = load::load(&files, &desired.load_options())?;
         let descriptors = Arc::new(DescriptorTexts::of(&files, &mesh));
@@ -137,7 +161,34 @@ impl Node {
         Ok(())
     }
 
+    /// Runs the sources from now on, or no longer. All of a mesh run on one node: they share a replay clock.
+    pub(crate) async fn lead(&self, leads: bool) -> Result<(), Diagnostics> {
+        let _changing = self.changing.lock().await;
+        self.leads.store(leads, Ordering::Relaxed);
+        if !leads {
+            return Ok(self.stop_sources().await);
+        }
+        let mesh = self.running.read().mesh.clone();
+        match mesh {
+            Some(mesh) => self.sources(&mesh).await,
+            None => Ok(()), // the first revision starts them
+        }
+    }
+
+    async fn stop_sources(&self) {
+        let sources = std::mem::take(&mut self.running.write().sources);
+        for source in sources.values() {
+            source.stop().await;
+        }
+        let mut deployed = self.deployed.lock();
+        deployed.sources.clear();
+        deployed.clock = None;
+    }
+
     async fn sources(&self, mesh: &Arc<Mesh>) -> Result<(), Diagnostics> {
+        if !self.leads.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let clock = {
             let mut deployed = self.deployed.lock();
             Arc::clone(deployed.clock.get_or_insert_with(|| ReplayClock::for_mesh(mesh)))
@@ -193,7 +244,7 @@ impl Node {
     }
 
     /// Takes over what the engine says of its products.
-    pub(crate) fn refresh(&self) {
+    pub(crate) fn refresh(&self, roll: &Roll) {
         let states = self
             .engine
             .status()
@@ -203,7 +254,9 @@ impl Node {
                 (status.product, state)
             })
             .collect();
-        self.running.write().engine = states;
+        let mut running = self.running.write();
+        running.engine = states;
+        running.elsewhere = elsewhere(&self.options.name, roll);
     }
 
     /// The engine's numbers, for `/metrics`.
@@ -211,15 +264,28 @@ impl Node {
         &self.engine
     }
 
-    /// Stops in the order of the flow: sources, transforms, views. Everything under way is committed or aborted.
-    pub(crate) async fn shutdown(&self) {
-        let sources = std::mem::take(&mut self.running.write().sources);
-        for source in sources.values() {
-            source.stop().await;
+    /// Stops in the order of the flow: sources, transforms, views. Everything under way is committed or aborted. To hand
+    /// over is to leave the groups, for others that are there to go on.
+    pub(crate) async fn shutdown(&self, hand_over: bool) {
+        self.stop_sources().await;
+        if hand_over {
+            self.engine.hand_over();
         }
         self.blocking(Engine::shutdown).await;
         self.views.shutdown().await;
     }
+}
+
+/// Sources that other nodes run.
+fn elsewhere(own: &NodeName, roll: &Roll) -> BTreeMap<ProductId, RunState> {
+    let others = roll.nodes().map(|seen| &seen.record).filter(|record| record.node != *own && record.leads);
+    let said = others.flat_map(|record| record.sources.iter().map(move |source| (record, source)));
+    let state = |(record, source): (&NodeRecord, &NodeSource)| {
+        let on = format!("on node {}", record.node);
+        let detail = source.detail.as_ref().map_or_else(|| on.clone(), |detail| format!("{detail}, {on}"));
+        (source.product.clone(), RunState { state: source.state.clone(), detail: Some(detail) })
+    };
+    said.map(state).collect()
 }
 
 fn generations(mesh: &Mesh, desired: &Desired) -> BTreeMap<PortId, u32> {

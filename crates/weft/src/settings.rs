@@ -53,6 +53,13 @@ pub(crate) fn engine(settings: &Settings, mut options: EngineOptions) -> EngineO
     options
 }
 
+/// Silence after which a node counts as gone.
+pub(crate) fn session_timeout_ms(settings: &Settings) -> u32 {
+    let unused = weft_stream::config::KafkaOptions::new("unused:1");
+    let mesh = "unused".parse().expect("a name");
+    engine(settings, EngineOptions::new(unused, mesh, "unused")).session_timeout_ms
+}
+
 /// Bounds of every source.
 pub(crate) fn sources(settings: &Settings) -> SourceLimits {
     let mut limits = SourceLimits::default();

@@ -11,28 +11,33 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
-use weft_catalog::{Connection, Controller, Desired, PlanOptions, watch};
+use weft_catalog::nodes::NodeSeen;
+use weft_catalog::{Desired, Membership, Standing, watch};
 use weft_gateway::Gateway;
 use weft_model::kind::{Diagnostic, Diagnostics};
 use weft_model::load::{self, Files, LoadOptions};
 use weft_model::mesh::Replay;
+use weft_model::name::NodeName;
 use weft_model::settings::{Fsync, NodeSettings, Settings};
+use weft_stream::config::Others;
 
 use crate::broker::Broker;
 use crate::console::Console;
-use crate::control::{self, Planned, apply, plan_on};
+use crate::control;
 use crate::doors::{Facts, Rows};
-use crate::edits::{Edits, Word};
+use crate::edits::Edits;
 use crate::front;
 use crate::kafka::{Kafka, KafkaArgs};
+use crate::membership::{self, Announced};
 use crate::node::{Node, NodeOptions};
 use crate::report;
 use crate::settings::{self, AtStart};
 use crate::shutdown::Shutdown;
 use crate::watcher::Watcher;
+use crate::writer::Writer;
 
 /// What `weft up` was asked.
 #[derive(Debug, Clone)]
@@ -49,6 +54,8 @@ pub(crate) struct UpOptions {
     pub(crate) http_listen: Option<String>,
     /// Where data lies; default `.weft` beside `weft.yaml`.
     pub(crate) data: Option<PathBuf>,
+    /// This node's name among the nodes of the mesh.
+    pub(crate) node: NodeName,
     /// Durability of the log, in place of `weft.yaml`.
     pub(crate) fsync: Option<Fsync>,
     /// Replay speed, in place of `weft.yaml`.
@@ -56,6 +63,9 @@ pub(crate) struct UpOptions {
     /// Overrides of the descriptors.
     pub(crate) load: LoadOptions,
 }
+
+/// A node that was not heard of for longer is not counted on. They say something every five seconds.
+const HEARD: Duration = Duration::from_secs(12);
 
 /// Runs until told to stop.
 pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
@@ -96,10 +106,15 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     console.listening(&declared.mesh, &kafka.bootstrap, http_addr, &data);
 
     let connection = kafka.connection();
-    let mut controller = Controller::new(connection.clone(), mesh.clone(), &control::controller_name());
+    let announced = Announced::new(options.node.clone(), http_addr.to_string());
+    let membership = Membership::join(&connection, &mesh, &options.node, settings::session_timeout_ms(&settings))
+        .map_err(|error| error.diagnostics(&mesh))?;
+    let membership = Arc::new(membership);
     let node = Arc::new(Node::start(NodeOptions {
         kafka,
         mesh: mesh.clone(),
+        name: options.node.clone(),
+        others: others(&membership, &options.node),
         root: folder.clone(),
         data_dir: broker.caches(&data),
         replay: options.replay,
@@ -107,11 +122,18 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     })?);
     let doors =
         serve(&node, listener, &settings, |gateway| front::mount(gateway, &node, &connection, http_addr, &console))?;
-    let mut desired = first_apply(&connection, &folder, &options.load, &mut controller, &mesh, &console).await?;
+    let mut writer = Writer::new(connection.clone(), mesh.clone(), &options.node, options.load.clone());
+    let mut desired = writer.first_apply(&folder, &console).await?;
     node.run_revision(&desired).await?;
+    announced.change(|record| {
+        record.revision = desired.revision;
+        record.writes = writer.writes();
+    });
 
+    let mut standing = membership.standing();
     let mut revisions = watch(&connection, &mesh);
     let mut tick = tokio::time::interval(Console::INTERVAL);
+    let mut replaced = false;
     loop {
         tokio::select! {
             biased;
@@ -120,6 +142,7 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
                 Some(Ok(revision)) => {
                     if revision.revision > desired.revision {
                         desired = revision;
+                        announced.change(|record| record.revision = desired.revision);
                         if let Err(findings) = node.run_revision(&desired).await {
                             console.findings(&findings);
                         }
@@ -129,56 +152,65 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
                 None => revisions = watch(&connection, &mesh),
             },
             () = watcher.changed() => {
-                edited(&connection, &options.load, &mut controller, &desired, &mut edits, &console).await;
+                writer.edited(&desired, &mut edits, &console).await;
+                announced.change(|record| record.writes = writer.writes());
+            }
+            changed = standing.changed() => {
+                let now = *standing.borrow_and_update();
+                if changed.is_err() || now == Standing::Replaced {
+                    replaced = true;
+                    break;
+                }
+                announced.change(|record| record.leads = now == Standing::Leads);
+                if let Err(findings) = node.lead(now == Standing::Leads).await {
+                    console.findings(&findings);
+                }
             }
             _ = tick.tick() => {
-                node.refresh();
+                node.refresh(&membership.roll());
+                announced.say(&node, &membership);
                 console.progress(&node.running().read());
             }
         }
     }
     console.say("draining; Ctrl-C again ends at once");
     doors.cancel.cancel();
-    node.shutdown().await;
+    node.shutdown(!replaced && has_others(&membership, &options.node)).await;
     doors.ended().await;
+    let roll = membership.roll();
+    tokio::task::spawn_blocking(move || {
+        announced.change(|record| record.leaving = true);
+        membership.leave(&announced.record(), !replaced);
+    })
+    .await
+    .expect("leaving does not panic");
     broker.end().await;
+    if replaced {
+        return Err(membership::replaced(&options.node, roll.node(&options.node)));
+    }
     console.say("stopped");
     Ok(())
 }
 
-/// The folder changed: applies it, or says why not.
-async fn edited(
-    connection: &Connection,
-    load: &LoadOptions,
-    controller: &mut Controller,
-    desired: &Desired,
-    edits: &mut Edits,
-    console: &Console,
-) {
-    let files = match edits.read() {
-        Ok(files) => files,
-        Err(findings) => {
-            return console.refused(&findings, desired.revision, &edits.refused(Files::default(), &findings));
-        }
-    };
-    let planned = plan_on(connection, files.clone(), load, &wishes(connection), desired.clone()).await;
-    match applied(controller, planned).await {
-        Ok(planned) => {
-            edits.accepted();
-            if let Some((planned, revision)) = planned {
-                console.applied(&planned.plan, revision);
-            }
-            if let Some(line) = edits.waiting_for_restart(&files) {
-                console.say(&line);
-            }
-        }
-        Err(findings) => console.refused(&findings, desired.revision, &edits.refused(files, &findings)),
-    }
+/// Slots of the other nodes that were heard of lately, for the engine to end what a dead one left open.
+fn others(membership: &Arc<Membership>, own: &NodeName) -> Others {
+    let (membership, own) = (Arc::downgrade(membership), own.clone());
+    Others(Arc::new(move || {
+        let Some(membership) = membership.upgrade() else { return Vec::new() };
+        membership
+            .roll()
+            .nodes()
+            .map(|seen| &seen.record.node)
+            .filter(|node| **node != own)
+            .map(ToString::to_string)
+            .collect()
+    }))
 }
 
-/// Nothing is deleted under `weft up`.
-fn wishes(connection: &Connection) -> PlanOptions {
-    PlanOptions { topics: connection.topics, ..PlanOptions::default() }
+/// Is there another node that may take over?
+fn has_others(membership: &Membership, own: &NodeName) -> bool {
+    let heard = |seen: &NodeSeen| seen.record.node != *own && !seen.record.leaving && seen.at.elapsed() < HEARD;
+    membership.roll().nodes().any(heard)
 }
 
 /// What the node took from the folder, and which keys the command line decides instead.
@@ -193,50 +225,6 @@ fn edits(folder: &Path, files: &Files, options: &UpOptions, is_outside: bool) ->
     let overridden: Vec<&'static str> = flags.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect();
     let at_start = AtStart::of(&load::node(files)?, &overridden);
     Ok(Edits::new(folder.to_path_buf(), at_start, overridden))
-}
-
-/// Applies what was planned, if there is something to apply.
-async fn applied(
-    controller: &mut Controller,
-    planned: Result<Planned, Diagnostics>,
-) -> Result<Option<(Planned, u64)>, Diagnostics> {
-    let planned = planned?;
-    if planned.plan.is_refused() {
-        return Err(planned.plan.diagnostics());
-    }
-    if planned.plan.is_empty() {
-        return Ok(None);
-    }
-    let applied = apply(controller, &planned).await?;
-    Ok(Some((planned, applied.revision)))
-}
-
-/// The first apply of this process. Refused on a mesh that already runs: the old version runs on.
-async fn first_apply(
-    connection: &Connection,
-    folder: &Path,
-    load: &LoadOptions,
-    controller: &mut Controller,
-    mesh: &weft_model::name::MeshId,
-    console: &Console,
-) -> Result<Desired, Diagnostics> {
-    let read = || async { Desired::read(connection, mesh).await.map_err(|error| error.diagnostics(mesh)) };
-    let desired = read().await?;
-    let revision = desired.revision;
-    let files = Files::read_folder(folder)?;
-    let planned = plan_on(connection, files, load, &wishes(connection), desired.clone()).await;
-    match applied(controller, planned).await {
-        Ok(Some((planned, revision))) => {
-            console.applied(&planned.plan, revision);
-            read().await
-        }
-        Ok(None) => Ok(desired),
-        Err(findings) if revision > 0 => {
-            console.refused(&findings, revision, &Word::Findings);
-            Ok(desired)
-        }
-        Err(findings) => Err(findings),
-    }
 }
 
 /// The doors and how to end them.

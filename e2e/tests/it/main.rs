@@ -9,6 +9,7 @@ mod described;
 mod descriptors;
 mod equality;
 mod garbage;
+mod nodes;
 mod on_kafka;
 mod portal;
 mod running;

@@ -56,6 +56,32 @@ impl Groups {
         Ok(Self { admin: Arc::new(open_admin(connection)?) })
     }
 
+    /// Who is in one group; nobody, if there is no such group.
+    pub async fn members(&self, group: &str) -> Result<Vec<Member>, CatalogError> {
+        let (admin, id) = (Arc::clone(&self.admin), group.to_owned());
+        blocking(DOING, move || {
+            let mut asked = [Group { id, ..Group::default() }];
+            native::describe(admin.inner(), &mut asked, ANSWER)?;
+            let [described] = asked;
+            Ok(described.members)
+        })
+        .await
+    }
+
+    /// Groups of these ids, in their order; one that there is not has no members and no commits.
+    pub async fn named(&self, ids: &[String]) -> Result<Vec<Group>, CatalogError> {
+        let admin = Arc::clone(&self.admin);
+        let mut asked: Vec<Group> = ids.iter().map(|id| Group { id: id.clone(), ..Group::default() }).collect();
+        blocking(DOING, move || {
+            for some in asked.chunks_mut(AT_ONCE) {
+                native::describe(admin.inner(), some, ANSWER)?;
+                native::committed(admin.inner(), some, ANSWER)?;
+            }
+            Ok(asked)
+        })
+        .await
+    }
+
     /// The first `most` groups by name, and how many there are.
     pub async fn all(&self, most: usize) -> Result<(Vec<Group>, usize), CatalogError> {
         let admin = Arc::clone(&self.admin);

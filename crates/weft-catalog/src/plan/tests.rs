@@ -199,6 +199,7 @@ fn the_first_plan_makes_everything() {
         mesh "demo", revision 0 → 1
           topics
             + __weft.demo.desired   1 partition, compact, retention.ms -1
+            + __weft.demo.nodes   1 partition, delete, retention.ms 600000
             + __weft.demo.progress   1 partition, compact, retention.ms -1
             + __weft.demo.sources   1 partition, compact, retention.ms -1
             + sales.orders.placed.v1   4 partitions, delete, retention.ms -1
@@ -255,7 +256,7 @@ fn safe_changes() {
               topics
                 + sales.new.rows.v1   4 partitions, delete, retention.ms -1
                 ~ sales.orders.placed.v1   retention.ms -1 → 604800000
-                = 4 as they should be
+                = 5 as they should be
               products
                 + sales.new
                 ~ sales.orders   port "placed@1" retention.ms -1 → 604800000
@@ -273,7 +274,7 @@ fn a_port_without_a_key_may_get_more_partitions() {
             mesh "demo", revision 1 → 2
               topics
                 ~ sales.orders.placed.v1   partitions 4 → 8
-                = 4 as they should be
+                = 5 as they should be
               products
                 ~ sales.orders   port "placed@1" partitions 4 → 8
                 = 1 unchanged
@@ -430,7 +431,7 @@ fn copies_as_the_cluster_says() {
         Declared { mesh: &folder.mesh, files: &folder.files, options: &folder.options, programs: &folder.programs };
     let plan =
         plan(&Desired::default(), &declared, &Observed::default(), &PlanOptions { topics, ..PlanOptions::default() });
-    assert_eq!(plan.topics.len(), 5);
+    assert_eq!(plan.topics.len(), 6);
     for change in &plan.topics {
         let spec = change.created().expect("nothing is there yet");
         assert_eq!((spec.replication_factor, spec.configs["min.insync.replicas"].as_str()), (Some(3), "2"));
@@ -451,7 +452,7 @@ fn an_adopted_topic_is_left_alone() {
     expect![[r#"
         mesh "demo", revision 1 → 2
           topics
-            = 5 as they should be
+            = 6 as they should be
             = 1 adopted, left alone
           products
             + sales.new
@@ -472,7 +473,7 @@ fn what_leaves_the_folder_is_retired_and_comes_back_as_it_was() {
     expect![[r#"
         mesh "demo", revision 1 → 2
           topics
-            = 4 as they should be
+            = 5 as they should be
           products
             - sales.totals   retired; topics and state stay
             = 1 unchanged
@@ -503,7 +504,7 @@ fn data_is_deleted_only_by_name() {
           topics
             - __weft.demo.sales.totals.g1.op-1.changelog   DELETED with its data
             - sales.totals.current.v1   DELETED with its data
-            = 4 as they should be
+            = 5 as they should be
           products
             - sales.totals   retired; topics and state stay
             = 1 unchanged

@@ -25,6 +25,11 @@ use super::status::ProductState;
 
 /// Longest wait for the group to take our partitions back.
 const LEAVE: Duration = Duration::from_secs(2);
+/// A session ends this much later than its timeout says, at most.
+const GHOST: Duration = Duration::from_secs(2);
+const GHOST_LOOK: Duration = Duration::from_millis(250);
+/// Time to send the word.
+const LEFT: Duration = Duration::from_millis(50);
 /// First pause before joining again; doubles up to a second.
 pub(super) const REJOIN: Duration = Duration::from_millis(50);
 const REJOIN_MAX: Duration = Duration::from_secs(1);
@@ -40,6 +45,32 @@ pub(super) fn join(context: &Context, consumer: &GroupConsumer) -> Result<(), Se
         }
     }
     Ok(())
+}
+
+/// Who a node is to the coordinator of transactions.
+pub(super) fn transactional_id(group: &str, slot: &str) -> String {
+    format!("{group}.{slot}")
+}
+
+/// Whoever fenced us is in the group under our name. Another node beats its heart; the ghost of a request that a broker
+/// answered after we had given it up and sent it again does not, and the group forgets it when its session ends.
+pub(super) fn another_is_there(context: &Context) -> bool {
+    if !context.options.static_membership {
+        return true;
+    }
+    let us = kafka::client_id(&context.options.slot);
+    let timeout = Duration::from_millis(context.options.request_timeout_ms);
+    let session = Duration::from_millis(u64::from(context.options.session_timeout_ms));
+    let until = Instant::now() + session + GHOST;
+    while Instant::now() < until && !context.stop.load(Ordering::Relaxed) {
+        if let Ok(found) = context.admin.inner().fetch_group_list(Some(&context.group), timeout)
+            && !found.groups().iter().flat_map(|group| group.members()).any(|member| member.client_id() == us)
+        {
+            return false;
+        }
+        std::thread::sleep(GHOST_LOOK);
+    }
+    true
 }
 
 /// Asks for a share of every partitioned input.
@@ -100,7 +131,7 @@ impl Session<'_> {
                 Rebalance::Assign(partitions) => {
                     let assigned: HashSet<(String, u32)> = partitions.iter().cloned().collect();
                     match self.incomplete(&assigned) {
-                        Some(why) => return self.rejoin(&why),
+                        Some(why) => return self.rejoin(&why, !assigned.is_empty()),
                         None => self.assign(&assigned)?,
                     }
                 }
@@ -114,6 +145,7 @@ impl Session<'_> {
         let plan = &self.context.plan;
         let timeout = Duration::from_millis(self.context.options.request_timeout_ms);
         self.context.counters.lock().state = ProductState::Restoring;
+        self.fence_the_dead(timeout);
         let committed = Committed::read(&self.consumer, assigned, timeout)?;
         let (latest, cursor) = self.context.board.all(&plan.topics);
         self.cursor = cursor;
@@ -151,6 +183,70 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// A node that died may have left a transaction open, behind which nobody sees its partitions' offsets, nor what lies
+    /// after it on its outputs. Whoever takes over ends it.
+    fn fence_the_dead(&self, timeout: Duration) {
+        let context = self.context;
+        let others = (context.options.others.0)();
+        if others.is_empty() {
+            return;
+        }
+        let Ok(found) = self.consumer.client().fetch_group_list(Some(&context.group), timeout) else {
+            // The broker's own timeout ends it, later.
+            return;
+        };
+        let living: HashSet<String> = found
+            .groups()
+            .iter()
+            .flat_map(|group| group.members())
+            .map(|member| member.client_id().to_owned())
+            .collect();
+        let mut fenced = context.fenced.lock();
+        for slot in others {
+            if living.contains(&kafka::client_id(&slot)) {
+                fenced.remove(&slot);
+            } else if !fenced.contains(&slot) {
+                let id = transactional_id(&context.group, &slot);
+                match kafka::TransactionalProducer::fence(&context.options, &id) {
+                    Ok(()) => {
+                        tracing::info!(id, "ended what a node that is gone may have left open");
+                        fenced.insert(slot);
+                    }
+                    Err(error) => tracing::debug!(%error, id, "fence"),
+                }
+            }
+        }
+    }
+
+    /// Gives the partitions back in order, so that others have them at once: a static member does not leave by ending.
+    pub(super) fn give_back(&mut self) {
+        self.tasks.open.clear();
+        let has_any = self.consumer.assignment().is_ok_and(|assigned| assigned.count() > 0);
+        if let Err(error) = self.leave(has_any) {
+            tracing::debug!(%error, "handing over");
+        }
+    }
+
+    /// Leaves the group. What was assigned is revoked first, which is waited for.
+    fn leave(&mut self, has_any: bool) -> Result<(), SessionError> {
+        let failed = |e: KafkaError| SessionError::of("leave the group", &e);
+        self.consumer.assign(&TopicPartitionList::new()).map_err(failed)?;
+        self.consumer.unsubscribe();
+        let until = Instant::now() + LEAVE;
+        while has_any && Instant::now() < until {
+            if let Some(Err(error)) = self.consumer.poll(POLL_TIME) {
+                worrying(&error)?;
+            }
+            if !std::mem::take(&mut *self.consumer.context().rebalances.lock()).is_empty() {
+                self.consumer.unassign().map_err(failed)?;
+                break;
+            }
+        }
+        // The word to leave goes out when the client next has time for it.
+        self.consumer.poll(LEFT);
+        Ok(())
+    }
+
     /// Why an assignment cannot be all that is ours.
     fn incomplete(&self, assigned: &HashSet<(String, u32)>) -> Option<String> {
         if !assigned.is_empty() {
@@ -169,26 +265,13 @@ impl Session<'_> {
     }
 
     /// Leaves the group, waits for the topics, and joins again.
-    fn rejoin(&mut self, why: &str) -> Result<(), SessionError> {
+    fn rejoin(&mut self, why: &str, has_any: bool) -> Result<(), SessionError> {
         let context = self.context;
         tracing::info!(group = %context.group, why, "joins the group again");
         context.counters.lock().state = ProductState::StartingOver { reason: why.to_owned() };
         self.tasks.open.clear();
         self.paused.clear();
-        let failed = |e: KafkaError| SessionError::of("leave the group", &e);
-        self.consumer.assign(&TopicPartitionList::new()).map_err(failed)?;
-        self.consumer.unsubscribe();
-        let until = Instant::now() + LEAVE;
-        while Instant::now() < until {
-            if let Some(Err(error)) = self.consumer.poll(POLL_TIME) {
-                worrying(&error)?;
-            }
-            if std::mem::take(&mut *self.consumer.context().rebalances.lock()).is_empty() {
-                continue;
-            }
-            self.consumer.unassign().map_err(failed)?;
-            break;
-        }
+        self.leave(has_any)?;
         std::thread::sleep(self.rejoin);
         self.rejoin = (self.rejoin * 2).min(REJOIN_MAX);
         let timeout = Duration::from_millis(context.options.request_timeout_ms);

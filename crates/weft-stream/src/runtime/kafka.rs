@@ -88,9 +88,14 @@ impl Drop for GroupConsumer {
     }
 }
 
+/// What a node's members of groups call themselves: the members of a product's group are the nodes that live.
+pub(crate) fn client_id(slot: &str) -> String {
+    format!("weft-engine/{slot}")
+}
+
 /// The product's consumer.
 pub(crate) fn group_consumer(options: &EngineOptions, group: &str) -> Result<GroupConsumer, KafkaError> {
-    let mut config = options.kafka.base("weft-engine");
+    let mut config = options.kafka.base(&client_id(&options.slot));
     config
         .set("group.id", group)
         .set("enable.auto.commit", "false")
@@ -173,6 +178,11 @@ pub(crate) struct TransactionalProducer {
 }
 
 impl TransactionalProducer {
+    /// Aborts what whoever had this id left open.
+    pub(crate) fn fence(options: &EngineOptions, transactional_id: &str) -> Result<(), SessionError> {
+        Self::start(options, transactional_id).map(drop)
+    }
+
     /// Fences every predecessor of the same id and aborts what it left open.
     pub(crate) fn start(options: &EngineOptions, transactional_id: &str) -> Result<Self, SessionError> {
         let mut config = options.kafka.base("weft-engine");
@@ -366,21 +376,26 @@ impl TransactionalProducer {
     }
 }
 
-/// Creates what is missing. Idempotent.
+/// Creates what is missing, and asks the controller for nothing if nothing is: after an outage of the Kafka it is the last
+/// that answers again. Idempotent.
 pub(crate) fn create_topics(
     admin: &AdminClient<DefaultClientContext>,
     topics: &[InternalTopic],
     defaults: TopicDefaults,
     timeout: Duration,
 ) -> Result<(), SessionError> {
-    if topics.is_empty() {
+    let metadata =
+        admin.inner().fetch_metadata(None, timeout).map_err(|e| SessionError::of("look for internal topics", &e))?;
+    let is_there = |name: &str| metadata.topics().iter().any(|found| found.name() == name);
+    let missing: Vec<&InternalTopic> = topics.iter().filter(|topic| !is_there(&topic.topic)).collect();
+    if missing.is_empty() {
         return Ok(());
     }
     // -1: as many copies as the broker's own default.
     let copies = defaults.replication_factor.map_or(-1, i32::from);
     let least = defaults.min_insync_replicas.map(|least| least.to_string());
-    let new: Vec<NewTopic<'_>> = topics
-        .iter()
+    let new: Vec<NewTopic<'_>> = missing
+        .into_iter()
         .map(|topic| {
             let cleanup = match topic.kind {
                 InternalTopicKind::Changelog => "compact",

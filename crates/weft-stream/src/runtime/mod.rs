@@ -64,6 +64,7 @@ pub struct Engine {
     admin: Arc<AdminClient<DefaultClientContext>>,
     board: Arc<Board>,
     stop: Arc<AtomicBool>,
+    hand_over: Arc<AtomicBool>,
     progress: Mutex<Option<JoinHandle<()>>>,
     products: Mutex<BTreeMap<ProductId, Running>>,
 }
@@ -110,6 +111,7 @@ impl Engine {
             admin: Arc::new(admin),
             board,
             stop,
+            hand_over: Arc::default(),
             progress: Mutex::new(Some(progress)),
             products: Mutex::default(),
         })
@@ -145,7 +147,7 @@ impl Engine {
         let group = topic::internal(&self.options.mesh, &name);
         let context = Context {
             plan: Plan::new(Arc::new(program), generation),
-            transactional_id: format!("{group}.{}", self.options.slot),
+            transactional_id: group::transactional_id(&group, &self.options.slot),
             group,
             progress_topic: topic::internal(&self.options.mesh, topic::PROGRESS),
             options: self.options.clone(),
@@ -154,6 +156,8 @@ impl Engine {
             admin: Arc::clone(&self.admin),
             counters: Arc::clone(&counters),
             stop: Arc::clone(&stop),
+            hand_over: Arc::clone(&self.hand_over),
+            fenced: Mutex::default(),
         };
         let thread = std::thread::Builder::new()
             .name(format!("weft-{}", product.product))
@@ -179,6 +183,12 @@ impl Engine {
             .iter()
             .map(|(product, running)| running.counters.lock().status(product.clone(), running.generation))
             .collect()
+    }
+
+    /// From now on whatever stops leaves its group, so that other nodes take its partitions at once. Without it a
+    /// restarted node finds its place kept for as long as `session_timeout_ms`.
+    pub fn hand_over(&self) {
+        self.hand_over.store(true, Ordering::Relaxed);
     }
 
     /// Commits and stops everything. Blocks for as long as the last commits take; a second time it does nothing.
@@ -251,6 +261,15 @@ fn run(context: &Context) {
 }
 
 fn session(context: &Context) -> SessionError {
+    let error = one_session(context);
+    if matches!(error, SessionError::Fenced) && !group::another_is_there(context) {
+        let why = "a broker took a request of ours that was sent twice for another node".to_owned();
+        return SessionError::StartOver(why);
+    }
+    error
+}
+
+fn one_session(context: &Context) -> SessionError {
     let mut session = match Session::start(context) {
         Ok(session) => session,
         Err(error) => return error,

@@ -89,13 +89,14 @@ pub(crate) struct Opening {
     pub restored: u64,
 }
 
-/// Positions of a task, and its state brought to them.
+/// Positions of a task, and its state brought to them. `told` hears how many changelog offsets of how many are done.
 pub(crate) fn open(
     plan: &Plan,
     id: TaskId,
     committed: &Committed,
     state: &mut TaskState,
     lease: &Lease,
+    told: &mut dyn FnMut(u64, u64),
 ) -> Result<Opening, SessionError> {
     let (subtopology, partition) = id;
     let mut positions = Vec::new();
@@ -119,7 +120,7 @@ pub(crate) fn open(
     }
     let mut restored = 0;
     if stamped < commit && !plan.changelogs[subtopology].is_empty() {
-        restored = restore(plan, id, lease, state, commit)?;
+        restored = restore(plan, id, lease, state, commit, told)?;
     }
     Ok(Opening { commit, positions, restored })
 }
@@ -130,6 +131,7 @@ fn restore(
     lease: &Lease,
     state: &mut TaskState,
     commit: u64,
+    told: &mut dyn FnMut(u64, u64),
 ) -> Result<u64, SessionError> {
     let failed = |e: crate::views::QueryError| SessionError::StartOver(format!("restore: {e}"));
     let mut ranges = Vec::new();
@@ -145,9 +147,14 @@ fn restore(
         tracing::warn!(subtopology, partition, "changelog begins after the local state; reading all of it");
         state.clear()?;
     }
+    let starts: Vec<i64> = ranges.iter().map(|(store, _, low, _)| state.stamp().changelog[*store].max(*low)).collect();
+    let length = |from: i64, to: i64| to.saturating_sub(from).max(0).cast_unsigned();
+    let total = ranges.iter().zip(&starts).map(|((.., end), start)| length(*start, *end)).sum();
+    let mut done = 0;
+    told(done, total);
     let mut restored = 0;
-    for (store, topic, low, end) in ranges {
-        let mut at = state.stamp().changelog[store].max(low);
+    for ((store, topic, _, end), start) in ranges.into_iter().zip(starts) {
+        let mut at = start;
         // In batches, each with its own stamp, so that a long restore that is interrupted goes on where it was. The
         // commit number is set only when all stores are there.
         while at < end {
@@ -161,7 +168,10 @@ fn restore(
                 Ok(if changes.len() == BATCH { Flow::Enough } else { Flow::More })
             };
             let deadline = Instant::now() + BATCH_TIME;
+            let from = at;
             at = lease.read(topic, partition, (at, end), deadline, BATCH_TIME_MS, &mut each).map_err(failed)?;
+            done += length(from, at);
+            told(done, total);
             restored += changes.len() as u64;
             let mut stamp: TaskStamp = state.stamp().clone();
             stamp.changelog[store] = at;

@@ -53,6 +53,10 @@ pub(crate) struct Context {
     pub admin: Arc<AdminClient<DefaultClientContext>>,
     pub counters: Arc<Mutex<Counters>>,
     pub stop: Arc<AtomicBool>,
+    /// Stopping, leave the group: other nodes are there to go on.
+    pub hand_over: Arc<AtomicBool>,
+    /// Slots of nodes that are gone, whose transactions were ended.
+    pub fenced: Mutex<HashSet<String>>,
 }
 
 pub(crate) struct Session<'a> {
@@ -128,6 +132,9 @@ impl<'a> Session<'a> {
         loop {
             if self.context.stop.load(Ordering::Relaxed) {
                 self.commit()?;
+                if self.context.hand_over.load(Ordering::Relaxed) {
+                    self.give_back();
+                }
                 self.tasks.open.clear();
                 return Err(SessionError::Stopped);
             }
@@ -300,7 +307,10 @@ impl<'a> Session<'a> {
         let keyspaces: Vec<String> =
             plan.changelogs[subtopology].iter().map(|topic| format!("{topic}.{partition}")).collect();
         let mut state = self.context.database.task(&name, &keyspaces)?;
-        let opening = restore::open(plan, id, committed, &mut state, self.ends.reader())?;
+        let counters = Arc::clone(&self.context.counters);
+        let mut told = |done, total| counters.lock().restoring = Some((done, total));
+        let opening = restore::open(plan, id, committed, &mut state, self.ends.reader(), &mut told)?;
+        counters.lock().restoring = None;
         let handed: HashMap<(usize, u32), i64> =
             opening.positions.iter().map(|at| ((at.input, at.partition), at.offset)).collect();
         let options = TaskOptions { batch_rows: self.context.options.batch_rows };

@@ -70,6 +70,8 @@ pub struct ProductStatus {
     pub commits: u64,
     /// Records read from changelogs to bring state forward; 0 after a clean restart.
     pub restored_records: u64,
+    /// While a task restores: offsets of its changelogs that are done, and all that it reads.
+    pub restoring: Option<(u64, u64)>,
     /// Tasks that went on from a committed position.
     pub resumed_tasks: u64,
     /// Sessions that ended by something going wrong.
@@ -85,6 +87,7 @@ pub(crate) struct Counters {
     pub records_out: u64,
     pub commits: u64,
     pub restored_records: u64,
+    pub restoring: Option<(u64, u64)>,
     pub resumed_tasks: u64,
     pub start_overs: u64,
     /// A commit went through since the last start-over.
@@ -102,6 +105,7 @@ impl Counters {
             records_out: 0,
             commits: 0,
             restored_records: 0,
+            restoring: None,
             resumed_tasks: 0,
             start_overs: 0,
             healthy: false,
@@ -126,6 +130,7 @@ impl Counters {
             records_in_per_second: self.rate.2,
             commits: self.commits,
             restored_records: self.restored_records,
+            restoring: self.restoring,
             resumed_tasks: self.resumed_tasks,
             start_overs: self.start_overs,
         }
