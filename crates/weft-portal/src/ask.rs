@@ -26,6 +26,9 @@ pub trait Ask: Send + Sync + 'static {
     fn addresses(&self) -> Addresses;
     /// What was counted over the last minutes.
     fn numbers(&self) -> Arc<Numbers>;
+    /// Every node that spoke of itself in the last minutes.
+    fn nodes(&self) -> Vec<NodeSeen>;
+
     /// Consumer groups of the Kafka, as they were looked at last; `None` before the first look.
     fn groups(&self) -> Option<Arc<GroupsSeen>>;
     /// What the engine does on this node, product by product.
@@ -162,14 +165,71 @@ pub struct GroupSeen {
     pub kind: String,
     /// Kafka's word for what it does.
     pub state: String,
-    /// Client id and host of each member.
-    pub members: Vec<(String, String)>,
+    /// Who is in it.
+    pub members: Vec<MemberSeen>,
     /// Every partition it has committed or is assigned, and every other partition of those topics.
     pub partitions: Vec<GroupPartition>,
     /// Records behind over the last minutes, oldest first: the sum over partitions with a commit.
     pub trend: Vec<u64>,
     /// Why it could not be looked at, if it could not.
     pub error: Option<String>,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberSeen {
+    /// What it calls itself.
+    pub client_id: String,
+    /// Where it is.
+    pub host: String,
+    /// Records behind on the partitions that are assigned to it, those without a commit left out.
+    pub lag: u64,
+}
+
+/// A node of the mesh.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NodeSeen {
+    /// Its name.
+    pub name: String,
+    /// It is the one that answers.
+    pub is_this: bool,
+    /// Is it a member of the group of nodes? `None` before the first look.
+    pub lives: Option<bool>,
+    /// It said that it shuts down.
+    pub leaving: bool,
+    /// `host:port` of its HTTP doors.
+    pub http: String,
+    /// `host/pid`.
+    pub process: String,
+    /// Version of Weft.
+    pub version: String,
+    /// Revision of the desired state that it runs.
+    pub revision: u64,
+    /// It runs the sources.
+    pub leads: bool,
+    /// It writes the desired state.
+    pub writes: bool,
+    /// What it runs.
+    pub runs: Vec<NodeOn>,
+}
+
+/// A product on a node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeOn {
+    /// Which.
+    pub product: ProductId,
+    /// One word.
+    pub state: String,
+    /// Why, where there is a reason.
+    pub detail: Option<String>,
+    /// Generation of what the engine runs; `None`: a source.
+    pub generation: Option<u32>,
+    /// Tasks of it here; `None`: a source.
+    pub tasks: Option<usize>,
+    /// Records per second handed to them.
+    pub records_in_per_second: f64,
+    /// While it restores: records of changelogs read, and to read.
+    pub restoring: Option<(u64, u64)>,
 }
 
 /// How far a group is on one partition.
@@ -220,6 +280,8 @@ pub struct ProductTasks {
     pub commits: u64,
     /// Records read from changelogs to bring state forward, so far.
     pub restored_records: u64,
+    /// While a task restores: records of its changelogs that are read, and to read.
+    pub restoring: Option<(u64, u64)>,
     /// Sessions that ended by something going wrong.
     pub start_overs: u64,
     /// Its tasks.

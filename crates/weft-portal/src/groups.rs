@@ -201,7 +201,9 @@ fn one(group: &GroupSeen) -> Markup {
         @if !group.members.is_empty() {
             h3 { "Members" }
             ul.plain {
-                @for (client, host) in group.members.iter().take(MEMBERS_SHOWN) { li { (brief(client)) " " span.note { "at " (brief(host)) } } }
+                @for member in group.members.iter().take(MEMBERS_SHOWN) {
+                    li { (brief(&member.client_id)) " " span.note { "at " (brief(&member.host)) ", " (grouped(member.lag)) " behind" } }
+                }
                 @if group.members.len() > MEMBERS_SHOWN { li { "and " (group.members.len() - MEMBERS_SHOWN) " more" } }
             }
         }

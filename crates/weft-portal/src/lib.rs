@@ -29,6 +29,7 @@ mod graph;
 mod groups;
 mod home;
 mod layout;
+mod nodes;
 mod operations;
 mod page;
 mod pages;
@@ -43,7 +44,7 @@ mod trace;
 mod words;
 
 pub use ask::{
-    Addresses, Answered, Ask, GroupPartition, GroupSeen, GroupsSeen, Numbers, PartitionNumbers, PortNumbers,
-    ProductTasks, RunState, Task, Topics, Waits,
+    Addresses, Answered, Ask, GroupPartition, GroupSeen, GroupsSeen, MemberSeen, NodeOn, NodeSeen, Numbers,
+    PartitionNumbers, PortNumbers, ProductTasks, RunState, Task, Topics, Waits,
 };
 pub use pages::router;

@@ -24,6 +24,7 @@ const PARTITIONS_SHOWN: usize = 12;
 pub(crate) fn tabs(here: &str) -> Markup {
     let all = [
         ("/operations", "Tasks"),
+        ("/operations/nodes", "Nodes"),
         ("/operations/groups", "Consumer groups"),
         ("/operations/topics", "Topics"),
         ("/trace", "Where is my row?"),
@@ -54,7 +55,7 @@ pub(crate) async fn tasks(State(portal): State<Arc<Portal>>) -> Response {
     page("Tasks", mesh.id.as_str(), main)
 }
 
-fn page(title: &str, mesh: &str, main: Markup) -> Response {
+pub(crate) fn page(title: &str, mesh: &str, main: Markup) -> Response {
     let page = Page {
         place: Place::Operations,
         title: title.to_owned(),
@@ -79,7 +80,13 @@ fn product_tasks(product: &ProductTasks) -> Markup {
                 div { dt { "Generation" } dd { (product.generation) } }
                 div { dt { "Records in" } dd { (rate(product.records_in_per_second)) } }
                 div { dt { "Commits" } dd { (grouped(product.commits)) } }
-                div { dt { "Restored from changelogs" } dd { (grouped(product.restored_records)) " records" } }
+                div {
+                    dt { "Restored from changelogs" }
+                    dd {
+                        @if let Some((done, total)) = product.restoring { (grouped(done)) " of " (grouped(total)) " records, now" }
+                        @else { (grouped(product.restored_records)) " records" }
+                    }
+                }
                 div { dt { "Started over" } dd { (grouped(product.start_overs)) " times" } }
             }
             @if product.tasks.is_empty() {

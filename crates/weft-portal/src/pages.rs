@@ -15,7 +15,7 @@ use weft_model::mesh::Mesh;
 use crate::ask::Ask;
 use crate::assets;
 use crate::search::Index;
-use crate::{catalogue, console, graph, groups, home, operations, page, product, snippets, trace};
+use crate::{catalogue, console, graph, groups, home, nodes, operations, page, product, snippets, trace};
 
 /// What every handler can reach.
 pub(crate) struct Portal {
@@ -33,6 +33,7 @@ pub fn router(ask: Arc<dyn Ask>) -> Router {
         .route("/products/{domain}/{product}", get(product::product))
         .route("/graph", get(graph::graph))
         .route("/operations", get(operations::tasks))
+        .route("/operations/nodes", get(nodes::nodes))
         .route("/operations/groups", get(groups::groups))
         .route("/operations/topics", get(operations::topics))
         .route("/trace", get(trace::trace))

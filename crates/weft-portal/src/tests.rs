@@ -20,8 +20,8 @@ use weft_model::query::{Answer, PullQuery};
 use weft_model::schema::{Column, ColumnType, Schema};
 
 use crate::ask::{
-    Addresses, Answered, Ask, GroupPartition, GroupSeen, GroupsSeen, Numbers, PartitionNumbers, PortNumbers,
-    ProductTasks, RunState, Task, Topics, Waits,
+    Addresses, Answered, Ask, GroupPartition, GroupSeen, GroupsSeen, MemberSeen, NodeOn, NodeSeen, Numbers,
+    PartitionNumbers, PortNumbers, ProductTasks, RunState, Task, Topics, Waits,
 };
 use crate::layout::{BOX_WIDTH, Item, layout};
 use crate::rows::{self, Table};
@@ -64,6 +64,28 @@ impl Ask for Fake {
         Arc::new(numbers)
     }
 
+    fn nodes(&self) -> Vec<NodeSeen> {
+        let products = self.mesh.iter().flat_map(|mesh| mesh.products.keys());
+        let on = |product: &ProductId| NodeOn {
+            product: product.clone(),
+            state: "restoring".to_owned(),
+            detail: Some(MARKUP.to_owned()),
+            generation: Some(1),
+            tasks: Some(4),
+            records_in_per_second: 1.0,
+            restoring: Some((1_000, 2_000)),
+        };
+        vec![NodeSeen {
+            name: "a".to_owned(),
+            is_this: true,
+            lives: Some(true),
+            http: "127.0.0.1:8080".to_owned(),
+            process: MARKUP.to_owned(),
+            runs: products.map(on).collect(),
+            ..NodeSeen::default()
+        }]
+    }
+
     fn groups(&self) -> Option<Arc<GroupsSeen>> {
         let partition =
             |committed, end, waits| GroupPartition { topic: "t".to_owned(), partition: 0, committed, end, waits };
@@ -71,7 +93,7 @@ impl Ask for Fake {
             id: id.to_owned(),
             kind: kind.to_owned(),
             state: "Stable".to_owned(),
-            members: vec![(MARKUP.to_owned(), "/127.0.0.1".to_owned())],
+            members: vec![MemberSeen { client_id: MARKUP.to_owned(), host: "/127.0.0.1".to_owned(), lag: 7 }],
             partitions,
             trend: vec![10, 20, 30, 9_007_199_254_740_993],
             error: None,
@@ -103,6 +125,7 @@ impl Ask for Fake {
             records_in_per_second: 0.0,
             commits: 9,
             restored_records: 1_234,
+            restoring: None,
             start_overs: 0,
             tasks: vec![task],
         }]

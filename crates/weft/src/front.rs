@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use weft_catalog::Connection;
+use weft_catalog::{Connection, Membership};
 use weft_gateway::Gateway;
 
 use crate::console::Console;
@@ -14,17 +14,25 @@ use crate::node::Node;
 pub(crate) fn mount(
     gateway: Gateway,
     node: &Arc<Node>,
+    membership: &Arc<Membership>,
     connection: &Connection,
     http: SocketAddr,
     _: &Console,
 ) -> Gateway {
-    let pages = crate::portal::pages(gateway.asker(), node, connection, http);
+    let pages = crate::portal::pages(gateway.asker(), node, membership, connection, http);
     gateway.mount(pages)
 }
 
 /// Says on the terminal and at `/` that there is no portal.
 #[cfg(not(feature = "portal"))]
-pub(crate) fn mount(gateway: Gateway, _: &Arc<Node>, _: &Connection, _: SocketAddr, console: &Console) -> Gateway {
+pub(crate) fn mount(
+    gateway: Gateway,
+    _: &Arc<Node>,
+    _: &Arc<Membership>,
+    _: &Connection,
+    _: SocketAddr,
+    console: &Console,
+) -> Gateway {
     console.say("no portal: this binary was built without the feature `portal`");
     let text = "Weft serves a data mesh here, without pages for people: this binary was built without the feature `portal`.\n\
         Build it with default features to have them.\n\n\

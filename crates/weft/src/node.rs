@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
 use weft_catalog::nodes::NodeSource;
-use weft_catalog::{Desired, NodeRecord, Roll};
-use weft_connect::{CsvSource, ReplayClock, SourceOptions};
+use weft_catalog::{Desired, NodeRecord, Roll, Standing};
+use weft_connect::{CsvSource, ReplayClock, SourceOptions, SourceState};
 use weft_gateway::RunState;
 use weft_model::kind::{Diagnostic, Diagnostics, Kind};
 use weft_model::load::{self, DescriptorTexts};
@@ -64,6 +65,8 @@ pub(crate) struct Node {
     deployed: Mutex<Deployed>,
     /// This node runs the sources.
     leads: AtomicBool,
+    /// It shuts down, and starts nothing more.
+    closing: AtomicBool,
     /// One change of what runs at a time: a revision, or who leads.
     changing: tokio::sync::Mutex<()>,
 }
@@ -98,8 +101,14 @@ impl Node {
             running: Arc::default(),
             deployed: Mutex::default(),
             leads: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             changing: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Its name among the nodes of the mesh.
+    pub(crate) fn name(&self) -> &NodeName {
+        &self.options.name
     }
 
     /// The views, for the doors.
@@ -161,17 +170,28 @@ impl Node {
         Ok(())
     }
 
-    /// Runs the sources from now on, or no longer. All of a mesh run on one node: they share a replay clock.
-    pub(crate) async fn lead(&self, leads: bool) -> Result<(), Diagnostics> {
+    /// Runs the sources while it leads, and stops them when another does. All of a mesh run on one node: they share a
+    /// replay clock. A node that is apart, as all are while the Kafka is away, goes on: should another have taken over, the
+    /// producers of its sources are fenced, and that ends them.
+    pub(crate) async fn stand(&self, standing: watch::Receiver<Standing>) -> Result<(), Diagnostics> {
         let _changing = self.changing.lock().await;
-        self.leads.store(leads, Ordering::Relaxed);
-        if !leads {
-            return Ok(self.stop_sources().await);
-        }
-        let mesh = self.running.read().mesh.clone();
-        match mesh {
-            Some(mesh) => self.sources(&mesh).await,
-            None => Ok(()), // the first revision starts them
+        // As it is now: it may have changed while somebody else changed what runs.
+        let now = *standing.borrow();
+        match now {
+            Standing::Leads if !self.closing.load(Ordering::Relaxed) => {
+                self.leads.store(true, Ordering::Relaxed);
+                let mesh = self.running.read().mesh.clone();
+                match mesh {
+                    Some(mesh) => self.sources(&mesh).await,
+                    None => Ok(()), // the first revision starts them
+                }
+            }
+            Standing::Follows => {
+                self.leads.store(false, Ordering::Relaxed);
+                self.stop_sources().await;
+                Ok(())
+            }
+            Standing::Leads | Standing::Apart | Standing::Replaced => Ok(()),
         }
     }
 
@@ -183,6 +203,12 @@ impl Node {
         let mut deployed = self.deployed.lock();
         deployed.sources.clear();
         deployed.clock = None;
+    }
+
+    /// Another node ran this source for a while.
+    fn was_fenced(&self, product: &ProductId) -> bool {
+        let state = self.running.read().sources.get(product).map(|source| source.status().state);
+        matches!(state, Some(SourceState::Stopped(why)) if why.kind == Kind::Fenced)
     }
 
     async fn sources(&self, mesh: &Arc<Mesh>) -> Result<(), Diagnostics> {
@@ -197,7 +223,7 @@ impl Node {
             if !matches!(product.behaviour, Behaviour::Source(_)) {
                 continue;
             }
-            if self.deployed.lock().sources.get(&product.id) == Some(product) {
+            if self.deployed.lock().sources.get(&product.id) == Some(product) && !self.was_fenced(&product.id) {
                 continue;
             }
             let before = self.running.write().sources.remove(&product.id);
@@ -267,6 +293,7 @@ impl Node {
     /// Stops in the order of the flow: sources, transforms, views. Everything under way is committed or aborted. To hand
     /// over is to leave the groups, for others that are there to go on.
     pub(crate) async fn shutdown(&self, hand_over: bool) {
+        self.closing.store(true, Ordering::Relaxed);
         self.stop_sources().await;
         if hand_over {
             self.engine.hand_over();

@@ -120,8 +120,9 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
         replay: options.replay,
         settings: settings.clone(),
     })?);
-    let doors =
-        serve(&node, listener, &settings, |gateway| front::mount(gateway, &node, &connection, http_addr, &console))?;
+    let doors = serve(&node, listener, &settings, |gateway| {
+        front::mount(gateway, &node, &membership, &connection, http_addr, &console)
+    })?;
     let mut writer = Writer::new(connection.clone(), mesh.clone(), &options.node, options.load.clone());
     let mut desired = writer.first_apply(&folder, &console).await?;
     node.run_revision(&desired).await?;
@@ -133,6 +134,7 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     let mut standing = membership.standing();
     let mut revisions = watch(&connection, &mesh);
     let mut tick = tokio::time::interval(Console::INTERVAL);
+    let mut leading = tokio::task::JoinSet::new();
     let mut replaced = false;
     loop {
         tokio::select! {
@@ -162,7 +164,12 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
                     break;
                 }
                 announced.change(|record| record.leads = now == Standing::Leads);
-                if let Err(findings) = node.lead(now == Standing::Leads).await {
+                let (node, standing) = (Arc::clone(&node), standing.clone());
+                // Beside the loop: sources that are told to stop end their transaction first, however long that takes.
+                leading.spawn(async move { node.stand(standing).await });
+            }
+            Some(stood) = leading.join_next() => {
+                if let Err(findings) = stood.expect("standing does not panic") {
                     console.findings(&findings);
                 }
             }

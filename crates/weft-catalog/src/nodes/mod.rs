@@ -97,12 +97,12 @@ impl Membership {
 }
 
 /// The group of the nodes.
-pub(crate) fn group(mesh: &MeshId) -> String {
+pub fn group(mesh: &MeshId) -> String {
     internal(mesh, NODES)
 }
 
-/// What a member of the group calls itself.
-pub(crate) fn client_id(node: &NodeName) -> String {
+/// What a node's member of the group calls itself.
+pub fn client_id(node: &NodeName) -> String {
     format!("{CLIENT}{node}")
 }
 

@@ -8,9 +8,10 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::RwLock;
+use weft_catalog::groups::Member;
 use weft_catalog::{CatalogError, Connection, Group, Groups, Kept, Offsets};
 use weft_model::product::Behaviour;
-use weft_portal::{GroupPartition, GroupSeen, GroupsSeen, Waits};
+use weft_portal::{GroupPartition, GroupSeen, GroupsSeen, MemberSeen, Waits};
 
 use crate::node::Node;
 
@@ -149,11 +150,17 @@ impl History {
             id: group.id,
             kind: group.kind,
             state: group.state,
-            members: group.members.into_iter().map(|member| (member.client_id, member.host)).collect(),
+            members: group.members.into_iter().map(|member| seen(member, &partitions)).collect(),
             partitions,
             error: group.error,
         }
     }
+}
+
+fn seen(member: Member, partitions: &[GroupPartition]) -> MemberSeen {
+    let its = |one: &&GroupPartition| member.assigned.contains(&(one.topic.clone(), one.partition));
+    let lag = partitions.iter().filter(its).filter_map(GroupPartition::lag).sum();
+    MemberSeen { client_id: member.client_id, host: member.host, lag }
 }
 
 #[cfg(test)]

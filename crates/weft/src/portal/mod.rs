@@ -1,6 +1,7 @@
 //! What the portal asks, answered by the other rooms.
 
 mod groups;
+mod nodes;
 mod sampler;
 mod topics;
 
@@ -8,13 +9,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use weft_catalog::Connection;
+use weft_catalog::{Connection, Membership};
 use weft_gateway::{Asker, CatalogView};
 use weft_model::mesh::Mesh;
-use weft_model::name::{PortId, ProductId};
+use weft_model::name::{NodeName, PortId, ProductId};
 use weft_model::principal::Principal;
 use weft_model::query::{Answer, PullQuery};
-use weft_portal::{Addresses, Answered, Ask, GroupsSeen, Numbers, ProductTasks, RunState, Task, Topics};
+use weft_portal::{Addresses, Answered, Ask, GroupsSeen, NodeSeen, Numbers, ProductTasks, RunState, Task, Topics};
 use weft_stream::runtime::ProductStatus;
 
 use crate::doors::Facts;
@@ -27,20 +28,37 @@ use topics::TopicList;
 const TAIL_RECORDS: i64 = 50;
 
 /// The pages over this node.
-pub(crate) fn pages(asker: Asker, node: &Arc<Node>, connection: &Connection, http: SocketAddr) -> axum::Router {
+pub(crate) fn pages(
+    asker: Asker,
+    node: &Arc<Node>,
+    membership: &Arc<Membership>,
+    connection: &Connection,
+    http: SocketAddr,
+) -> axum::Router {
     let addresses = Addresses { kafka: connection.bootstrap.clone(), http: http.to_string() };
     let sampler = Sampler::start(node, connection);
     let groups = groups::Seen::default();
     tokio::spawn(groups::run(Arc::downgrade(node), connection.clone(), Arc::clone(&groups)));
     let topics = TopicList::new(connection.clone());
-    let answers =
-        Answers { asker, node: Arc::clone(node), facts: Facts(node.running()), addresses, sampler, groups, topics };
+    let answers = Answers {
+        asker,
+        node: Arc::clone(node),
+        membership: Arc::clone(membership),
+        own: node.name().clone(),
+        facts: Facts(node.running()),
+        addresses,
+        sampler,
+        groups,
+        topics,
+    };
     weft_portal::router(Arc::new(answers))
 }
 
 struct Answers {
     asker: Asker,
     node: Arc<Node>,
+    membership: Arc<Membership>,
+    own: NodeName,
     facts: Facts,
     addresses: Addresses,
     sampler: Sampler,
@@ -74,6 +92,14 @@ impl Ask for Answers {
         self.groups.read().clone()
     }
 
+    fn nodes(&self) -> Vec<NodeSeen> {
+        let groups = self.groups.read().clone();
+        let Some(mesh) = self.mesh() else { return Vec::new() };
+        let group = weft_catalog::nodes::group(&mesh.id);
+        let roll = self.membership.roll();
+        roll.nodes().map(|seen| nodes::seen(&seen.record, &self.own, &group, groups.as_deref())).collect()
+    }
+
     fn tasks(&self) -> Vec<ProductTasks> {
         let product = |status: ProductStatus| {
             let run = product_state(&status);
@@ -94,6 +120,7 @@ impl Ask for Answers {
                 records_in_per_second: status.records_in_per_second,
                 commits: status.commits,
                 restored_records: status.restored_records,
+                restoring: status.restoring,
                 start_overs: status.start_overs,
             }
         };
