@@ -57,10 +57,10 @@ fn tasks(said: &str, node: &str) -> usize {
         .sum()
 }
 
-/// Killed, started again, told to end and started again, under load.
+/// Killed, started again, paused for longer than a session, told to end and started again, under load.
 #[test]
 fn january_on_two_nodes_that_come_and_go() -> Result<()> {
-    let (mut mesh, mut b) = two_nodes(Some(100_000))?;
+    let (mut mesh, mut b) = two_nodes(Some(40_000))?;
     start_first(&mut mesh)?;
     b.start()?;
     let said = wait_for_ls(&mesh, "both have tasks", |said| tasks(said, "a") > 0 && tasks(said, "b") > 0)?;
@@ -75,6 +75,11 @@ fn january_on_two_nodes_that_come_and_go() -> Result<()> {
     println!("taken over {:.1} s after kill -9 as `weft node ls` tells it", killed.elapsed().as_secs_f64());
     mesh.start()?;
     wait_for_ls(&mesh, "a has tasks again", |said| tasks(said, "a") > 0 && tasks(said, "b") > 0)?;
+
+    b.process()?.pause()?;
+    wait_for_ls(&mesh, "a goes on while b stands still", |said| of_node(said, "b").contains("b  gone"))?;
+    b.process()?.resume()?;
+    wait_for_ls(&mesh, "b is back", |said| of_node(said, "b").contains("b  up") && tasks(said, "b") > 0)?;
 
     b.process()?.interrupt()?;
     let told = Instant::now();
