@@ -16,20 +16,23 @@ pub(crate) fn read<T>(
     resource: &str,
     result: &Result<T, Problem>,
 ) {
-    let who = match principal {
-        Principal::Anonymous => "anonymous",
-        Principal::User(name) => name,
-    };
+    let who = principal.to_string();
     let resource = shorten(resource);
     match result {
         Ok(_) => {
-            tracing::info!(target: "audit", principal = who, door, action, resource, outcome = "allowed", code = "")
+            tracing::info!(target: "audit", principal = %who, door, action, resource, outcome = "allowed", code = "")
         }
         Err(problem) => {
             let code = problem.diagnostic().code;
-            tracing::info!(target: "audit", principal = who, door, action, resource, outcome = "refused", code);
+            tracing::info!(target: "audit", principal = %who, door, action, resource, outcome = "refused", code);
         }
     }
+}
+
+/// Somebody came who is not let in.
+pub(crate) fn turned_away(path: &str, problem: &Problem) {
+    let (code, resource) = (problem.diagnostic().code, shorten(path));
+    tracing::info!(target: "audit", principal = "", door = "http", action = "enter", resource, outcome = "refused", code);
 }
 
 /// The ports that an answer speaks for; of a refused query there is only its text.

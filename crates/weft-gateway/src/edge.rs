@@ -1,7 +1,7 @@
 //! What happens to every request, before and after its handler.
 //!
 //! ```text
-//!   request  ─ id ─ size of target ─ Host, Origin ─ CORS preflight ─► handler
+//!   request  ─ id ─ no key in it ─ size of target ─ Host, Origin ─ CORS preflight ─ who ─► handler
 //!   response ◄ id ─ security headers ─ CORS headers ─ problem+json ─ metrics ─ log
 //! ```
 
@@ -18,6 +18,7 @@ use crate::error::{self, Problem};
 use crate::guard::{self, Entry};
 use crate::params::shorten;
 use crate::routes::App;
+use crate::{audit, gate};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -35,17 +36,32 @@ pub(crate) async fn edge(State((app, entry)): State<(Arc<App>, Entry)>, mut requ
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.unwrap_or_else(|| "(none)".to_owned());
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    // Listeners are on loopback only (serve.rs), where nobody says who they are.
-    request.extensions_mut().insert(Principal::Anonymous);
-
-    let entry = if guard::is_navigation(request.method(), request.headers()) { entry } else { Entry::Call };
-    let checked =
-        check_length(&request, &app).and_then(|()| guard::check(request.headers(), request.uri(), &app.options, entry));
+    let withheld = app.gate.as_deref().is_some_and(|gate| gate::is_key_in_address(gate, request.uri()));
+    let path = if withheld { "(withheld)".to_owned() } else { request.uri().path().to_owned() };
+    let is_page = entry == Entry::Page;
+    let is_navigation = guard::is_navigation(request.method(), request.headers());
+    let entry = if is_navigation { entry } else { Entry::Call };
+    let checked = if withheld {
+        Err(error::key_in_address())
+    } else {
+        check_length(&request, &app).and_then(|()| guard::check(request.headers(), request.uri(), &app.options, entry))
+    };
     let (mut response, cors) = match checked {
         Err(problem) => (problem.into_response(), None),
         Ok(Some(origin)) if is_preflight(&request) => (preflight(), Some(origin)),
-        Ok(cors) => (next.run(request).await, cors),
+        Ok(cors) => match who(&app, &request) {
+            Ok(principal) => {
+                request.extensions_mut().insert(principal);
+                (next.run(request).await, cors)
+            }
+            Err(problem) => {
+                audit::turned_away(&path, &problem);
+                let to_sign_in = || gate::to_sign_in(request.method(), request.uri());
+                let lacks_key = problem.status() == StatusCode::UNAUTHORIZED;
+                let way_in = if lacks_key && is_page && is_navigation { to_sign_in() } else { None };
+                (way_in.unwrap_or_else(|| problem.into_response()), cors)
+            }
+        },
     };
 
     let allow = response.extensions_mut().remove::<Allow>();
@@ -63,6 +79,14 @@ pub(crate) async fn edge(State((app, entry)): State<(Arc<App>, Entry)>, mut requ
     tracing::debug!(request_id = %id, %method, %path, status, "request answered");
     app.metrics.request(&route, method.as_str(), status, started.elapsed());
     response
+}
+
+/// Without a gate listeners are on loopback only (serve.rs), where nobody says who they are.
+fn who(app: &App, request: &Request) -> Result<Principal, Problem> {
+    match app.gate.as_deref() {
+        None => Ok(Principal::Anonymous),
+        Some(gate) => gate::identify(gate, request.uri().path(), request.headers()),
+    }
 }
 
 fn check_length(request: &Request, app: &App) -> Result<(), Problem> {
@@ -89,7 +113,7 @@ fn preflight() -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST"));
-    let names = "content-type, if-none-match, last-event-id, x-request-id, mcp-protocol-version, mcp-method, mcp-name";
+    let names = "authorization, content-type, if-none-match, last-event-id, x-request-id, mcp-protocol-version, mcp-method, mcp-name";
     let names = HeaderValue::from_static(names);
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));

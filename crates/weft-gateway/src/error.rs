@@ -9,6 +9,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use weft_model::kind::{Diagnostic, Kind};
+use weft_model::name::PortId;
+use weft_model::principal::Principal;
 
 /// An error of [`Views`](crate::Views), worded by whoever found it.
 pub type ViewError = Box<Diagnostic>;
@@ -123,6 +125,12 @@ impl Problem {
         let mut response = (self.0.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            let wrong = self.0.diagnostic.code == "ACCESS-004";
+            let challenge =
+                if wrong { r#"Bearer realm="weft", error="invalid_token""# } else { r#"Bearer realm="weft""# };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         if retryable(self.0.diagnostic.kind) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
         }
@@ -218,6 +226,64 @@ pub(crate) fn foreign_origin(because: String) -> Problem {
         because,
         "open the address directly, or let the owner of this mesh add the origin to `http.origins` in weft.yaml"
             .to_owned(),
+    )
+}
+
+/// Nobody said who they are, and it must be known.
+pub(crate) fn no_key() -> Problem {
+    Problem::with_status(
+        StatusCode::UNAUTHORIZED,
+        Kind::Denied,
+        "ACCESS-005",
+        "cannot answer without a key".to_owned(),
+        "access is on at this mesh, and the request says nobody's name".to_owned(),
+        "send `Authorization: Bearer KEY`; the owner of the mesh makes one with `weft client create NAME`".to_owned(),
+    )
+}
+
+/// They said who they are, and it is not so.
+pub(crate) fn bad_key(because: &str) -> Problem {
+    Problem::with_status(
+        StatusCode::UNAUTHORIZED,
+        Kind::Denied,
+        "ACCESS-004",
+        "cannot let this key in".to_owned(),
+        because.to_owned(),
+        "send the key as it was shown, `Authorization: Bearer weft_…`; `weft client rotate NAME` makes a new one"
+            .to_owned(),
+    )
+}
+
+/// A key where everybody sees it.
+pub(crate) fn key_in_address() -> Problem {
+    Problem::of_kind(
+        Kind::Invalid,
+        "ACCESS-006",
+        "cannot take a key from an address".to_owned(),
+        "addresses are kept in logs and histories; this one has been kept in none of ours".to_owned(),
+        "send it as `Authorization: Bearer KEY`, and rotate this one: `weft client rotate NAME`".to_owned(),
+    )
+}
+
+/// Who may come in has not been read yet.
+pub(crate) fn gate_not_ready() -> Problem {
+    Problem::of_kind(
+        Kind::Unavailable,
+        "ACCESS-010",
+        "could not tell yet who may come in".to_owned(),
+        "the node is still reading the audit topic of the mesh".to_owned(),
+        "try again in a moment".to_owned(),
+    )
+}
+
+/// What was open is open no longer.
+pub(crate) fn revoked(principal: &Principal, port: &PortId) -> Problem {
+    Problem::of_kind(
+        Kind::Denied,
+        "ACCESS-003",
+        format!("cannot read port \"{port}\" any more"),
+        format!("what was granted to {principal} was taken back"),
+        format!("the owner knows why: `weft access why {principal} {port}`"),
     )
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, HeaderBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, ResponseBuilder, SchemaFormat, Type,
 };
@@ -14,7 +15,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use crate::config::Options;
 use crate::describe::doors;
 use crate::error::ProblemDetails;
-use crate::{facts, house, mcp, products, pull, sql, stream};
+use crate::{facts, gate, house, mcp, products, pull, sql, stream};
 
 /// Rows with the position they speak for. (The bytes are written by `answer.rs`; this says what they look like.)
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,9 +73,12 @@ pub(crate) struct PositionShape {
 )]
 struct Document;
 
-/// The document as JSON text, with the bounds that these options set.
-pub(crate) fn document(options: &Options) -> String {
+/// The document as JSON text, with the bounds that these options set, and with the keys that a gate wants.
+pub(crate) fn document(options: &Options, is_guarded: bool) -> String {
     let mut document = Document::openapi();
+    if is_guarded {
+        guard(&mut document);
+    }
     for item in document.paths.paths.values_mut() {
         for operation in item.get.iter_mut() {
             for parameter in operation.parameters.iter_mut().flatten() {
@@ -97,6 +101,23 @@ pub(crate) fn document(options: &Options) -> String {
     document.to_pretty_json().expect("an OpenAPI document has a JSON form")
 }
 
+/// Every door but the public ones wants a key, and says 401 without one.
+fn guard(document: &mut utoipa::openapi::OpenApi) {
+    let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("weft_<id>_<secret>");
+    let key = key.description(Some("The key of a client of the mesh: `weft client create NAME`.")).build();
+    let components = document.components.get_or_insert_default();
+    components.security_schemes.insert(KEY.to_owned(), RefOr::T(SecurityScheme::Http(key)));
+    document.security = Some(vec![SecurityRequirement::new(KEY, Vec::<String>::new())]);
+    for (path, item) in &mut document.paths.paths {
+        for operation in item.get.iter_mut().chain(item.post.iter_mut()) {
+            add(operation, OF_GATE);
+            if gate::is_public(path) {
+                operation.security = Some(Vec::new());
+            }
+        }
+    }
+}
+
 struct CommonResponses;
 
 /// Refusals that any route can meet.
@@ -111,6 +132,11 @@ const EVERY: &[(u16, &str)] = &[
     (500, "A fault in Weft."),
     (503, "Not available now; `Retry-After` says when to try again."),
 ];
+/// Refusals of a gate; a wrong key is refused at public doors too.
+const OF_GATE: &[(u16, &str)] =
+    &[(401, "There is no key, or it opens nothing; `WWW-Authenticate` says how to send one.")];
+/// Name of the one security scheme.
+const KEY: &str = "key";
 /// Refusals that queries and streams meet besides.
 const OF_DATA: &[(u16, &str)] = &[
     (409, "The resume or page token belongs to something that is no more."),
@@ -159,6 +185,11 @@ fn add(operation: &mut Operation, responses: &[(u16, &str)]) {
         if *status != 431 {
             let schema = RefOr::Ref(Ref::from_schema_name("ProblemDetails"));
             response = response.content("application/problem+json", ContentBuilder::new().schema(Some(schema)).build());
+        }
+        if *status == 401 {
+            let text = ObjectBuilder::new().schema_type(Type::String).build();
+            let header = HeaderBuilder::new().schema(Some(text)).description(Some("`Bearer`.")).build();
+            response = response.header("WWW-Authenticate", header);
         }
         if matches!(status, 429 | 503) {
             let seconds = ObjectBuilder::new().schema_type(Type::Integer).build();

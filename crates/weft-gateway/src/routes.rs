@@ -18,6 +18,7 @@ use crate::asker::Asker;
 use crate::config::Options;
 use crate::describe::{dcat, doors};
 use crate::error::{self, Problem};
+use crate::gate::Gate;
 use crate::guard::Entry;
 use crate::metrics::Metrics;
 use crate::params::shorten;
@@ -36,6 +37,10 @@ pub(crate) struct App {
     pub(crate) streams: Arc<Semaphore>,
     /// The OpenAPI document, made once.
     pub(crate) openapi: Bytes,
+    /// Who callers are; without one nobody is asked.
+    pub(crate) gate: Option<Arc<dyn Gate>>,
+    /// Is what is served here encrypted by the listener itself?
+    pub(crate) by_tls: bool,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -46,16 +51,19 @@ impl App {
         catalog: Arc<dyn CatalogView>,
         asker: Asker,
         metrics: Metrics,
+        (gate, by_tls): (Option<Arc<dyn Gate>>, bool),
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
             asker,
             streams: Arc::new(Semaphore::new(options.streams_max)),
-            openapi: Bytes::from(openapi::document(&options)),
+            openapi: Bytes::from(openapi::document(&options, gate.is_some())),
             options,
             views,
             catalog,
             metrics,
+            gate,
+            by_tls,
             shutdown,
         })
     }

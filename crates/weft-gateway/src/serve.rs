@@ -10,9 +10,10 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use weft_model::kind::{Diagnostic, Diagnostics, Kind};
@@ -20,6 +21,7 @@ use weft_model::kind::{Diagnostic, Diagnostics, Kind};
 use crate::asker::Asker;
 use crate::config::Options;
 use crate::error;
+use crate::gate::Gate;
 use crate::metrics::{Metrics, MetricsHook};
 use crate::routes::{self, App};
 use crate::stall::StallGuard;
@@ -40,6 +42,8 @@ pub struct Gateway {
     hooks: Vec<MetricsHook>,
     asker: Asker,
     pages: Option<Router>,
+    gate: Option<Arc<dyn Gate>>,
+    tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl Gateway {
@@ -47,7 +51,7 @@ impl Gateway {
     pub fn new(options: Options, views: Arc<dyn Views>, catalog: Arc<dyn CatalogView>) -> Result<Self, Diagnostics> {
         options.validate()?;
         let asker = Asker::new(options.clone(), Arc::clone(&views));
-        Ok(Self { options, views, catalog, hooks: Vec::new(), asker, pages: None })
+        Ok(Self { options, views, catalog, hooks: Vec::new(), asker, pages: None, gate: None, tls: None })
     }
 
     /// Appends another room's metrics to `/metrics`.
@@ -68,13 +72,21 @@ impl Gateway {
         self
     }
 
-    /// Binds `host:port` (port 0: any free one). Refuses every address beyond loopback: there is no TLS and no login yet.
-    pub async fn bind(listen: &str) -> Result<TcpListener, Box<Diagnostic>> {
+    /// Lets in only whom the gate knows, and encrypts where there is a certificate.
+    pub fn guard(mut self, gate: Arc<dyn Gate>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        self.gate = Some(gate);
+        self.tls = tls;
+        self
+    }
+
+    /// Binds `host:port` (port 0: any free one). Refuses every address beyond loopback, unless it `is_safe`: it will be
+    /// served with TLS and a gate.
+    pub async fn bind(listen: &str, is_safe: bool) -> Result<TcpListener, Box<Diagnostic>> {
         let addresses: Vec<SocketAddr> = match tokio::net::lookup_host(listen).await {
             Ok(addresses) => addresses.collect(),
             Err(cause) => return Err(cannot_listen(listen, &cause)),
         };
-        for address in &addresses {
+        for address in addresses.iter().filter(|_| !is_safe) {
             check_loopback(*address)?;
         }
         TcpListener::bind(&addresses[..]).await.map_err(|cause| cannot_listen(listen, &cause))
@@ -83,9 +95,13 @@ impl Gateway {
     /// Serves until `shutdown`, then drains for at most the option `drain`. Ends with an error only before the first accept.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Box<Diagnostic>> {
         let local = listener.local_addr().map_err(|cause| cannot_listen("the bound socket", &cause))?;
-        check_loopback(local)?;
+        if self.gate.is_none() || self.tls.is_none() {
+            check_loopback(local)?;
+        }
         let metrics = Metrics::new(self.hooks);
-        let app = App::new(self.options, self.views, self.catalog, self.asker, metrics, shutdown.clone());
+        let tls = self.tls.map(TlsAcceptor::from);
+        let way_in = (self.gate, tls.is_some());
+        let app = App::new(self.options, self.views, self.catalog, self.asker, metrics, way_in, shutdown.clone());
         let router = routes::router(Arc::clone(&app), self.pages);
         let connections = Arc::new(Semaphore::new(app.options.connections_max));
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
@@ -108,7 +124,7 @@ impl Gateway {
             };
             match Arc::clone(&connections).try_acquire_owned() {
                 Ok(permit) => {
-                    let serving = serve_connection(socket, Arc::clone(&app), router.clone());
+                    let serving = serve_connection(socket, tls.clone(), Arc::clone(&app), router.clone());
                     let cut = cut.clone();
                     tracker.spawn(async move {
                         tokio::select! {
@@ -118,6 +134,8 @@ impl Gateway {
                         drop(permit);
                     });
                 }
+                // Words in the clear would only confuse whoever waits for TLS.
+                Err(_) if tls.is_some() => drop(socket),
                 Err(_) => {
                     if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
                         let app = Arc::clone(&app);
@@ -140,11 +158,24 @@ impl Gateway {
     }
 }
 
-async fn serve_connection(socket: TcpStream, app: Arc<App>, router: Router) {
+async fn serve_connection(socket: TcpStream, tls: Option<TlsAcceptor>, app: Arc<App>, router: Router) {
     let _open = app.metrics.connection_opened();
     if let Err(cause) = socket.set_nodelay(true) {
         tracing::debug!(%cause, "could not set TCP_NODELAY");
     }
+    let Some(tls) = tls else { return serve_bytes(socket, app, router).await };
+    match tokio::time::timeout(app.options.header_read, tls.accept(socket)).await {
+        Ok(Ok(stream)) => serve_bytes(stream, app, router).await,
+        Ok(Err(cause)) => tracing::debug!(%cause, "a connection without TLS"),
+        Err(_) => tracing::debug!("TLS did not begin in time"),
+    }
+}
+
+/// Requests and answers, encrypted or not.
+async fn serve_bytes<S>(socket: S, app: Arc<App>, router: Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let counted = Arc::clone(&app);
     let on_stall = Arc::new(move || {
         counted.metrics.connection_stalled();
@@ -202,9 +233,10 @@ fn check_loopback(address: SocketAddr) -> Result<(), Box<Diagnostic>> {
         kind: Kind::Denied,
         code: "HTTP-020",
         what: format!("cannot listen for HTTP on {address}"),
-        because: "the address can be reached from other machines, and the doors have neither TLS nor login yet"
+        because: "the address can be reached from other machines, and without TLS and keys everybody there could read the mesh"
             .to_owned(),
-        try_: "listen on 127.0.0.1 or [::1], and put a reverse proxy with TLS and login in front".to_owned(),
+        try_: "switch both on in section `access` of weft.yaml (docs/run/access.md), or listen on 127.0.0.1 or [::1]"
+            .to_owned(),
         place: None,
     }))
 }

@@ -19,6 +19,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{OriginalUri, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
@@ -79,11 +80,15 @@ pub(crate) async fn stream(
     let permit = Arc::clone(&app.streams)
         .try_acquire_owned()
         .map_err(|_| error::busy("stream", app.options.streams_max, "streams_max"))?;
+    // From before it is opened, so that what is taken back meanwhile ends it too.
+    let revoked = app.gate.as_deref().map(|gate| gate.until_revoked(&principal, &port.id));
     let events = app.views.stream(&principal, &port.id, resume).await.map_err(Problem::from);
     audit::read(&principal, "http", "stream", &port.id.to_string(), &events);
     let events = events?;
     let reader = Reader {
         events,
+        revoked: revoked.unwrap_or_else(|| Box::pin(std::future::pending())),
+        last_word: error::revoked(&principal, &port.id),
         heartbeat: app.options.heartbeat,
         chunk_bytes: app.options.stream_chunk_bytes,
         shutdown: app.shutdown.clone(),
@@ -138,6 +143,10 @@ enum Phase {
 /// One reader of one port.
 struct Reader {
     events: EventStream,
+    /// Ready when the caller may not read the port any more.
+    revoked: BoxFuture<'static, ()>,
+    /// What the caller hears then.
+    last_word: Problem,
     heartbeat: Duration,
     chunk_bytes: usize,
     shutdown: CancellationToken,
@@ -164,6 +173,13 @@ impl Reader {
                 self.phase = Phase::Ended;
                 Some(Bytes::from_static(b": the node shuts down, connect again\n\n"))
             }
+            () = &mut self.revoked => {
+                self.phase = Phase::Ended;
+                tracing::info!(code = self.last_word.diagnostic().code, "stream ended: access was taken back");
+                let mut out = Vec::new();
+                push_problem(&mut out, &self.last_word);
+                Some(Bytes::from(out))
+            }
             event = self.events.next() => {
                 let mut out = Vec::new();
                 self.write(event, &mut out);
@@ -188,14 +204,16 @@ impl Reader {
             Some(Err(diagnostic)) => {
                 self.phase = Phase::Ended;
                 tracing::info!(code = diagnostic.code, because = %diagnostic.because, "stream ended by an error");
-                let problem = Problem::from(diagnostic);
-                let details =
-                    serde_json::to_string(&problem.details("", "")).expect("text and numbers have a JSON form");
-                push_fields(out, None, "error", &details);
+                push_problem(out, &Problem::from(diagnostic));
             }
             None => self.phase = Phase::Ended,
         }
     }
+}
+
+fn push_problem(out: &mut Vec<u8>, problem: &Problem) {
+    let details = serde_json::to_string(&problem.details("", "")).expect("text and numbers have a JSON form");
+    push_fields(out, None, "error", &details);
 }
 
 fn push_event(out: &mut Vec<u8>, event: &StreamEvent) {

@@ -20,14 +20,14 @@ pub(crate) struct Broker {
     pub(crate) options: Options,
     pub(crate) env: Env,
     pub(crate) cluster_id: String,
-    /// Where clients are told to connect.
-    pub(crate) advertised: (String, u16),
     pub(crate) store: Arc<Store>,
     pub(crate) topics: Arc<Topics>,
     pub(crate) groups: Arc<Groups>,
     pub(crate) transactions: Arc<Transactions>,
     pub(crate) producer_ids: Arc<ProducerIds>,
     pub(crate) authorizer: Arc<dyn Authorizer>,
+    /// What is spoken at the listener for clients, as Kafka names it.
+    pub(crate) protocol: &'static str,
     /// Cancelled when the log shuts down: parked fetches answer what they have.
     pub(crate) stopping: CancellationToken,
 }
@@ -38,6 +38,8 @@ pub(crate) struct Ctx {
     pub(crate) broker: Arc<Broker>,
     pub(crate) connection: Arc<Connection>,
     pub(crate) principal: Principal,
+    /// Where clients of this listener are told to connect.
+    pub(crate) advertised: (String, u16),
     pub(crate) client_id: String,
     pub(crate) version: i16,
 }

@@ -13,7 +13,7 @@ pub(crate) struct BrokerConfig {
 }
 
 /// All of them, in order of name.
-pub(crate) fn describe(options: &Options) -> Vec<BrokerConfig> {
+pub(crate) fn describe(options: &Options, protocol: &str) -> Vec<BrokerConfig> {
     let config =
         |name, value_type, value: String, documentation| BrokerConfig { name, value, value_type, documentation };
     let ms = |duration: std::time::Duration| duration.as_millis().to_string();
@@ -31,7 +31,7 @@ pub(crate) fn describe(options: &Options) -> Vec<BrokerConfig> {
         config(
             "advertised.listeners",
             Type::String,
-            format!("PLAINTEXT://{host}:{port}"),
+            format!("{protocol}://{host}:{port}"),
             "Where clients are told to connect.",
         ),
         config(
@@ -69,7 +69,7 @@ pub(crate) fn describe(options: &Options) -> Vec<BrokerConfig> {
             ms(options.group_session_timeout_min),
             "Shortest session of a member.",
         ),
-        config("listeners", Type::String, format!("PLAINTEXT://{}", options.listen), "Where the log listens."),
+        config("listeners", Type::String, format!("{protocol}://{}", options.listen), "Where the log listens."),
         config("log.dirs", Type::String, options.data_dir.display().to_string(), "Folder of the log."),
         config("log.flush.interval.messages", Type::Long, flush_messages.to_owned(), "1: acknowledged means on disk."),
         config("log.flush.interval.ms", Type::Long, flush_ms, "How often the log is synced in the background."),

@@ -13,7 +13,7 @@ pub struct Options {
     /// Folder of the log. Created if missing; one process at a time.
     pub data_dir: PathBuf,
     /// Address to listen on. Default 127.0.0.1:9092; port 0 takes any free one. Addresses beyond loopback are refused
-    /// until TLS and authentication exist.
+    /// but by [`Log::start_guarded`](crate::Log::start_guarded) with TLS.
     pub listen: SocketAddr,
     /// Host and port clients are told to come back to. Default: the address listened on. Wrong, and clients connect
     /// once, then hang.
@@ -115,11 +115,16 @@ impl Options {
         }
     }
 
-    /// Checks every value against its neighbours before anything is opened or bound.
-    pub fn validate(&self) -> Result<(), StartError> {
+    /// Checks every value against its neighbours before anything is opened or bound. `is_safe`: the listener has TLS and a
+    /// log-in, so others may come.
+    pub fn validate(&self, is_safe: bool) -> Result<(), StartError> {
         let wrong = |option: &'static str, because: String| StartError::Option { option, because };
-        if !self.listen.ip().is_loopback() {
+        if !self.listen.ip().to_canonical().is_loopback() && !is_safe {
             return Err(StartError::BeyondLoopback { listen: self.listen });
+        }
+        if self.listen.ip().is_unspecified() && self.advertised.is_none() {
+            let because = format!("clients would be told to come back to {}, which is no address", self.listen.ip());
+            return Err(wrong("advertised", because));
         }
         if self.partitions_default == 0 || self.partitions_default > self.partitions_per_topic_max {
             return Err(wrong(

@@ -571,8 +571,8 @@ impl StartError {
             StartError::BeyondLoopback { .. } => say(
                 Kind::Invalid,
                 "LOG-007",
-                "an address beyond loopback needs TLS and authentication, and the log has neither yet".to_owned(),
-                "listen on 127.0.0.1, and reach it from elsewhere through an SSH tunnel".to_owned(),
+                "whoever reaches the address could read and write every topic: beyond loopback there must be TLS and keys".to_owned(),
+                "switch both on in section `access` of weft.yaml (docs/run/access.md), or listen on 127.0.0.1".to_owned(),
             ),
             StartError::Bind { listen, source } if source.kind() == io::ErrorKind::AddrInUse => say(
                 Kind::Exists,

@@ -13,11 +13,13 @@
 //! 4. Nothing is answered before it is durable as the fsync mode has it.
 //! 5. Only versions in `api/versions.rs` are advertised, and every one of them is served.
 //! 6. Waiting is being woken: no loop polls.
+//! 7. A guarded listener answers nobody but ApiVersions before a log-in (`sasl`), and every handler asks the authorizer.
 //!
 //! Start reading at [`Log::start`], then `api/mod.rs`, then `api/k00_produce.rs` and `store/mod.rs`.
 
 pub mod authorizer;
 pub mod error;
+pub mod keys;
 pub mod store;
 
 mod api;
@@ -28,6 +30,7 @@ mod deadlines;
 mod group;
 mod producer_ids;
 mod records;
+mod sasl;
 mod service;
 mod topic_config;
 mod topics;

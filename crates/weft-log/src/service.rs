@@ -1,6 +1,6 @@
 //! Starting, running and stopping the log.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,11 +12,13 @@ use weft_wire::env::Env;
 use weft_wire::server::{ServerOptions, serve};
 
 use crate::api::Plaintext;
+use crate::api::guarded::{Guarded, STRANGER_BYTES_MAX};
 use crate::authorizer::{AllowAll, Authorizer};
 use crate::broker::Broker;
 use crate::config::Options;
 use crate::error::StartError;
 use crate::group::{Groups, KeptGroups};
+use crate::keys::{Guard, Keys};
 use crate::producer_ids::ProducerIds;
 use crate::records::{Record, TopicRecord};
 use crate::store::{Store, StoreError, StoreOptions};
@@ -31,9 +33,10 @@ pub struct Log;
 /// A running log. Dropping it stops everything at once, as a crash would; [`LogHandle::shutdown`] stops it cleanly.
 pub struct LogHandle {
     listen_addr: SocketAddr,
+    own_addr: Option<SocketAddr>,
     pub(crate) broker: Arc<Broker>,
     shutdown: CancellationToken,
-    server: JoinHandle<()>,
+    servers: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
 }
 
@@ -55,23 +58,81 @@ impl Log {
         env: Env,
         authorizer: Arc<dyn Authorizer>,
     ) -> Result<LogHandle, StartError> {
-        options.validate()?;
-        // Bound before the store is opened: a taken port costs nothing, and clients that come early wait in the backlog.
-        let bind = |source| StartError::Bind { listen: options.listen, source };
-        let listener = TcpListener::bind(options.listen).await.map_err(bind)?;
-        let listen_addr = listener.local_addr().map_err(bind)?;
-        let broker = open(options, env, authorizer, listen_addr).await?;
+        options.validate(false)?;
+        let (listener, listen_addr) = bind(options.listen).await?;
+        let broker = open(options, env, authorizer, "PLAINTEXT").await?;
         broker.transactions.recover().await;
         let shutdown = CancellationToken::new();
+        let advertised = advertised(&broker.options, listen_addr);
         let server = tokio::spawn(serve(
             listener,
             server_options(&broker.options),
-            Arc::new(Plaintext { broker: broker.clone() }),
+            Arc::new(Plaintext { broker: broker.clone(), advertised }),
             shutdown.clone(),
         ));
         let helpers = helpers(&broker);
         info!(%listen_addr, data_dir = %broker.options.data_dir.display(), fsync = ?broker.options.fsync, "log listens");
-        Ok(LogHandle { listen_addr, broker, shutdown, server, helpers })
+        Ok(LogHandle { listen_addr, own_addr: None, broker, shutdown, servers: vec![server], helpers })
+    }
+
+    /// The same as [`Log::start`], where nobody comes in without a key. Beside the listener of the options, for clients,
+    /// there is one on loopback for the process itself; it is served from the start, the other once its keys are known.
+    pub async fn start_guarded(options: Options, env: Env, guard: Guard) -> Result<LogHandle, StartError> {
+        options.validate(guard.tls.is_some())?;
+        let (listener, listen_addr) = bind(options.listen).await?;
+        let (own, own_addr) = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let protocol = if guard.tls.is_some() { "SASL_SSL" } else { "SASL_PLAINTEXT" };
+        let broker = open(options, env, guard.authorizer, protocol).await?;
+        broker.transactions.recover().await;
+        let shutdown = CancellationToken::new();
+        let own_options =
+            ServerOptions { stranger_bytes_max: Some(STRANGER_BYTES_MAX), ..server_options(&broker.options) };
+        let options = ServerOptions { tls: guard.tls, ..own_options.clone() };
+        let own_advertised = (own_addr.ip().to_string(), own_addr.port());
+        let servers = [
+            (own, own_options, guard.own, own_advertised),
+            (listener, options, guard.clients, advertised(&broker.options, listen_addr)),
+        ];
+        let servers = servers.map(|(listener, options, keys, advertised)| {
+            let handler = Arc::new(Guarded::new(broker.clone(), Arc::clone(&keys), advertised));
+            tokio::spawn(serve_known(listener, options, handler, keys, shutdown.clone()))
+        });
+        let helpers = helpers(&broker);
+        info!(%listen_addr, %own_addr, protocol, data_dir = %broker.options.data_dir.display(),
+            fsync = ?broker.options.fsync, "log listens");
+        Ok(LogHandle { listen_addr, own_addr: Some(own_addr), broker, shutdown, servers: servers.into(), helpers })
+    }
+}
+
+/// Clients that come early wait in the backlog.
+async fn serve_known(
+    listener: TcpListener,
+    options: ServerOptions,
+    handler: Arc<Guarded>,
+    keys: Arc<dyn Keys>,
+    shutdown: CancellationToken,
+) {
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => {}
+        () = keys.ready() => serve(listener, options, handler, shutdown.clone()).await,
+    }
+}
+
+/// Bound before the store is opened: a taken port costs nothing, and clients that come early wait in the backlog.
+async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Bind { listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let listen_addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, listen_addr))
+}
+
+/// Where clients of the listener at `listen_addr` are told to connect.
+fn advertised(options: &Options, listen_addr: SocketAddr) -> (String, u16) {
+    match options.advertised.clone() {
+        Some((host, 0)) => (host, listen_addr.port()),
+        Some(advertised) => advertised,
+        None => (listen_addr.ip().to_string(), listen_addr.port()),
     }
 }
 
@@ -81,12 +142,19 @@ impl LogHandle {
         self.listen_addr
     }
 
+    /// Where the process itself and those who run it come in, if the log is guarded.
+    pub fn own_addr(&self) -> Option<SocketAddr> {
+        self.own_addr
+    }
+
     /// Lets answers under way go out, syncs everything and marks the folder as cleanly closed.
     pub async fn shutdown(mut self) -> Result<(), StoreError> {
         self.broker.stopping.cancel();
         self.shutdown.cancel();
-        if let Err(error) = (&mut self.server).await {
-            error!(%error, "the listener ended badly");
+        for server in std::mem::take(&mut self.servers) {
+            if let Err(error) = server.await {
+                error!(%error, "a listener ended badly");
+            }
         }
         for helper in &self.helpers {
             helper.abort();
@@ -126,7 +194,7 @@ pub(crate) async fn open(
     options: Options,
     env: Env,
     authorizer: Arc<dyn Authorizer>,
-    listen_addr: SocketAddr,
+    protocol: &'static str,
 ) -> Result<Arc<Broker>, StartError> {
     let path = options.data_dir.clone();
     let store_error = |source| StartError::Store { path: path.clone(), source };
@@ -168,22 +236,17 @@ pub(crate) async fn open(
         &options,
         kept.transactions,
     ));
-    let advertised = match options.advertised.clone() {
-        Some((host, 0)) => (host, listen_addr.port()),
-        Some(advertised) => advertised,
-        None => (listen_addr.ip().to_string(), listen_addr.port()),
-    };
     Ok(Arc::new(Broker {
         options,
         env,
         cluster_id,
-        advertised,
         store,
         topics,
         groups,
         transactions,
         producer_ids,
         authorizer,
+        protocol,
         stopping: CancellationToken::new(),
     }))
 }

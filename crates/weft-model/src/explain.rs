@@ -21,6 +21,19 @@ macro_rules! pages {
 
 // pages, one line each, in order; a test compares the list with the folder
 pages! {
+    "ACCESS-001",
+    "ACCESS-002",
+    "ACCESS-003",
+    "ACCESS-004",
+    "ACCESS-005",
+    "ACCESS-006",
+    "ACCESS-007",
+    "ACCESS-008",
+    "ACCESS-009",
+    "ACCESS-010",
+    "ACCESS-011",
+    "ACCESS-012",
+    "ACCESS-013",
     "APPLY-001",
     "APPLY-002",
     "APPLY-003",
@@ -118,6 +131,7 @@ pages! {
     "MODEL-050",
     "MODEL-051",
     "MODEL-052",
+    "MODEL-053",
     "NODE-001",
     "NODE-002",
     "NODE-003",

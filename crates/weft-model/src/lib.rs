@@ -11,6 +11,7 @@
 //!
 //! Start reading in `mesh.rs`, then `product.rs`; `load` shows how files become them.
 
+pub mod access;
 pub mod builtin_ports;
 pub mod cluster;
 pub mod contract;

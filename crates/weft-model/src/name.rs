@@ -61,6 +61,8 @@ names! {
     ClusterName,
     /// A node's name among the nodes of its mesh.
     NodeName,
+    /// An application that reads ports of the mesh with a key of its own.
+    ClientName,
 }
 
 /// A data product: `insights.delays`.

@@ -16,6 +16,7 @@ mod keys;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::access::AccessSettings;
 use crate::cluster::Cluster;
 use crate::mesh::{Listeners, Replay};
 
@@ -160,6 +161,8 @@ pub struct NodeSettings {
     pub replay: Replay,
     /// Where its mesh may live, in the order of their names.
     pub clusters: Vec<Cluster>,
+    /// Whether callers must show a key.
+    pub access: AccessSettings,
     /// What tunes its rooms.
     pub settings: Settings,
 }

@@ -19,6 +19,8 @@ pub fn internal(mesh: &MeshId, what: &str) -> String {
 pub const DESIRED: &str = "desired";
 /// Progress of every writer of every topic of the mesh; see `progress`.
 pub const PROGRESS: &str = "progress";
+/// Who was let in and put out, by whom and why. Append-only: its replay is who may read what now.
+pub const AUDIT: &str = "audit";
 /// Positions of sources in their files.
 pub const SOURCES: &str = "sources";
 /// What the nodes of the mesh say of themselves; also the group that they are members of.

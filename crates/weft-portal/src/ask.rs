@@ -11,6 +11,8 @@ use weft_model::principal::Principal;
 use weft_model::progress::WatermarkMs;
 use weft_model::query::{Answer, PullQuery};
 
+use crate::desk::{Desk, KeysHere};
+
 /// An answer, or why there is none.
 pub type Answered<T> = Result<T, Box<Diagnostic>>;
 
@@ -22,6 +24,8 @@ pub trait Ask: Send + Sync + 'static {
     fn generation(&self, port: &PortId) -> Option<u32>;
     /// How a product is doing; `None` where Weft does not run it.
     fn run_state(&self, product: &ProductId) -> Option<RunState>;
+    /// Who may read what; `None`: access is off.
+    fn desk(&self) -> Option<&dyn Desk>;
     /// Where clients come in.
     fn addresses(&self) -> Addresses;
     /// What was counted over the last minutes.
@@ -64,6 +68,15 @@ pub struct Addresses {
     pub kafka: String,
     /// `host:port` of these pages.
     pub http: String,
+    /// How a key is used; `None`: nobody needs one.
+    pub keys: Option<KeysHere>,
+}
+
+impl Addresses {
+    /// `http` or `https`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.keys.is_some_and(|keys| keys.http_tls) { "https" } else { "http" }
+    }
 }
 
 /// Samples of the last minutes, every `interval_ms`, oldest first; all series have the length of `at_ms`.

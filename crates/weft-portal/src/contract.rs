@@ -49,7 +49,7 @@ pub(crate) fn contract(port: &OutputPort) -> Markup {
 /// Where the port can be read, door by door.
 pub(crate) fn bindings(port: &OutputPort, addresses: &crate::ask::Addresses) -> Markup {
     let path = crate::snippets::pull_path(&port.id);
-    let http = &addresses.http;
+    let (http, scheme) = (&addresses.http, addresses.scheme());
     html! {
         div.scroll tabindex="0" role="region" aria-label={ "Bindings of " (port.id) } {
             table {
@@ -63,12 +63,12 @@ pub(crate) fn bindings(port: &OutputPort, addresses: &crate::ask::Addresses) -> 
                     }
                     tr {
                         th scope="row" { "HTTP pull" }
-                        td { code { "http://" (http) (path) } }
+                        td { code { (scheme) "://" (http) (path) } }
                         td { "rows by key or range, page by page" }
                     }
                     tr {
                         th scope="row" { "Live stream" }
-                        td { code { "http://" (http) (path) "/stream" } }
+                        td { code { (scheme) "://" (http) (path) "/stream" } }
                         td { "changes as server-sent events, with resume" }
                     }
                     tr {

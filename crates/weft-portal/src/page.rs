@@ -15,14 +15,16 @@ pub(crate) enum Place {
     Graph,
     Console,
     Operations,
+    Access,
     Elsewhere,
 }
 
-const NAVIGATION: [(Place, &str, &str); 4] = [
+const NAVIGATION: [(Place, &str, &str); 5] = [
     (Place::Catalogue, "/catalogue", "Catalogue"),
     (Place::Graph, "/graph", "Graph"),
     (Place::Console, "/sql", "SQL"),
     (Place::Operations, "/operations", "Operations"),
+    (Place::Access, "/access", "Access"),
 ];
 
 /// Warp and weft, as small as a tab's icon.
@@ -146,14 +148,10 @@ pub(crate) fn refusal(mesh: &str, diagnostic: &Diagnostic) -> Response {
     let status = match diagnostic.kind {
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Invalid
-        | Kind::Exists
-        | Kind::Denied
-        | Kind::TooLarge
-        | Kind::Busy
-        | Kind::Fenced
-        | Kind::Corrupt
-        | Kind::Bug => StatusCode::BAD_REQUEST,
+        Kind::Denied => StatusCode::FORBIDDEN,
+        Kind::Invalid | Kind::Exists | Kind::TooLarge | Kind::Busy | Kind::Fenced | Kind::Corrupt | Kind::Bug => {
+            StatusCode::BAD_REQUEST
+        }
     };
     let page = Page {
         place: Place::Elsewhere,

@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
+use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
 use parking_lot::Mutex;
 use weft_model::kind::{Diagnostic, Kind};
 use weft_model::mesh::Mesh;
+use weft_model::principal::Principal;
 
 use crate::ask::Ask;
 use crate::assets;
 use crate::search::Index;
-use crate::{catalogue, console, graph, groups, home, nodes, operations, page, product, snippets, trace};
+use crate::{
+    access, catalogue, console, graph, groups, home, nodes, operations, page, product, sign_in, snippets, trace,
+};
 
 /// What every handler can reach.
 pub(crate) struct Portal {
@@ -27,20 +31,45 @@ pub(crate) struct Portal {
 /// The pages, to be mounted behind an edge that puts a `Principal` into each request's extensions.
 pub fn router(ask: Arc<dyn Ask>) -> Router {
     let portal = Arc::new(Portal { ask, index: Mutex::default() });
+    // They show what every topic and group of the Kafka is called.
+    let operators = Router::new()
+        .route("/operations", get(operations::tasks))
+        .route("/operations/nodes", get(nodes::nodes))
+        .route("/operations/groups", get(groups::groups))
+        .route("/operations/topics", get(operations::topics))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&portal), for_operators));
     Router::new()
         .route("/", get(home::home))
         .route("/catalogue", get(catalogue::catalogue))
         .route("/products/{domain}/{product}", get(product::product))
         .route("/graph", get(graph::graph))
-        .route("/operations", get(operations::tasks))
-        .route("/operations/nodes", get(nodes::nodes))
-        .route("/operations/groups", get(groups::groups))
-        .route("/operations/topics", get(operations::topics))
+        .merge(operators)
+        .route("/access", get(access::access))
+        .route("/access/clients", post(access::create))
+        .route("/access/clients/{name}/rotate", post(access::rotate))
+        .route("/access/requests", post(access::request))
+        .route("/access/requests/{number}/{decision}", post(access::decide))
+        .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
         .route("/trace", get(trace::trace))
         .route("/sql", get(console::console))
         .route("/portal/snippets/{domain}/{product}/ports/{port}/{version}/{language}", get(snippets::snippet))
         .route("/portal/assets/{version}/{name}", get(assets::asset))
         .with_state(portal)
+}
+
+/// Where access is on, the page is the operator's.
+async fn for_operators(
+    State(portal): State<Arc<Portal>>,
+    Extension(principal): Extension<Principal>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if portal.ask.desk().is_none() || principal == Principal::Operator {
+        return next.run(request).await;
+    }
+    let mesh = portal.ask.mesh().map_or_else(|| "starting".to_owned(), |mesh| mesh.id.to_string());
+    page::refusal(&mesh, &access::operators_only())
 }
 
 /// A query string by name; where a name is given twice, the last counts.

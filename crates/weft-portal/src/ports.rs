@@ -15,7 +15,7 @@ use crate::chart::chart;
 use crate::pages::{Portal, given};
 use crate::rows::{self, Cell, Table};
 use crate::words::{duration, encoded, grouped, rate, watermark};
-use crate::{contract, glance, page, snippets};
+use crate::{access, contract, glance, page, snippets};
 
 /// Rows shown as a sample.
 const SAMPLE_ROWS: usize = 10;
@@ -48,11 +48,13 @@ pub(crate) async fn port(
             section aria-labelledby="live" {
                 h3 #live { "Live" }
                 div data-tail={ (path) "/stream" } data-from=[portal.ask.tail_token(&port.id)] data-keys=(port.key.join(" ")) {
-                    p.note { "Rows as they come, as server-sent events. Without scripts: " code { "curl -N http://" (addresses.http) (path) "/stream" } }
+                    p.note { "Rows as they come, as server-sent events. Without scripts: " code { "curl -N " (addresses.scheme()) "://" (addresses.http) (path) "/stream" } }
                 }
             }
+            section aria-labelledby="access" { h3 #access { "Access" } (access::of_port(portal, principal, port)) }
             section aria-labelledby="use" {
                 h3 #use { "Use it" }
+                @if let Some(keys) = addresses.keys { (access::how(&keys, None)) }
                 (contract::bindings(port, &addresses))
                 (snippets::snippets(port, &addresses))
             }

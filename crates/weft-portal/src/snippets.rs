@@ -63,17 +63,44 @@ fn topic(port: &OutputPort) -> String {
     port.topic.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect()
 }
 
+/// What is spoken at a log that knows the keys; `None`: nobody logs in, or others say how.
+fn protocol(at: &Addresses) -> Option<&'static str> {
+    let tls = at.keys?.own_log_tls?;
+    Some(if tls { "SASL_SSL" } else { "SASL_PLAINTEXT" })
+}
+
+/// Name and key come from the environment: a key has no place in a program.
 fn kcat(port: &OutputPort, at: &Addresses) -> String {
-    format!("kcat -b {} -C -t {} -o beginning -c 5 -q -f '%k %s\\n'\n", address(&at.kafka), topic(port))
+    let log_in = match protocol(at) {
+        Some(protocol) => format!(
+            " -X security.protocol={protocol} -X sasl.mechanism=SCRAM-SHA-512 -X sasl.username=\"$WEFT_CLIENT\" \\\n  -X sasl.password=\"$WEFT_KEY\""
+        ),
+        None => String::new(),
+    };
+    format!("kcat -b {}{log_in} -C -t {} -o beginning -c 5 -q -f '%k %s\\n'\n", address(&at.kafka), topic(port))
 }
 
 fn python(port: &OutputPort, at: &Addresses) -> String {
+    let (import, group, log_in) = match protocol(at) {
+        Some(protocol) => (
+            "import os\n",
+            r#"os.environ["WEFT_CLIENT"]"#,
+            format!(
+                r#"
+    "security.protocol": "{protocol}",
+    "sasl.mechanism": "SCRAM-SHA-512",
+    "sasl.username": os.environ["WEFT_CLIENT"],
+    "sasl.password": os.environ["WEFT_KEY"],"#
+            ),
+        ),
+        None => ("", r#""my-team""#, String::new()),
+    };
     format!(
-        r#"from confluent_kafka import Consumer
+        r#"{import}from confluent_kafka import Consumer
 
 consumer = Consumer({{
-    "bootstrap.servers": "{kafka}",
-    "group.id": "my-team",
+    "bootstrap.servers": "{kafka}",{log_in}
+    "group.id": {group},
     "auto.offset.reset": "earliest",
     "enable.auto.commit": False,  # commit what you have done with consumer.commit()
 }})
@@ -95,6 +122,19 @@ consumer.close()
 }
 
 fn java(port: &OutputPort, at: &Addresses) -> String {
+    let (group, log_in) = match protocol(at) {
+        Some(protocol) => (
+            r#"System.getenv("WEFT_CLIENT")"#,
+            format!(
+                r#"
+            "security.protocol", "{protocol}",
+            "sasl.mechanism", "SCRAM-SHA-512",
+            "sasl.jaas.config", "org.apache.kafka.common.security.scram.ScramLoginModule required username=\""
+                + System.getenv("WEFT_CLIENT") + "\" password=\"" + System.getenv("WEFT_KEY") + "\";","#
+            ),
+        ),
+        None => (r#""my-team""#, String::new()),
+    };
     format!(
         r#"import java.time.Duration;
 import java.util.List;
@@ -105,8 +145,8 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 public class Read {{
     public static void main(String[] args) {{
         Map<String, Object> config = Map.of(
-            "bootstrap.servers", "{kafka}",
-            "group.id", "my-team",
+            "bootstrap.servers", "{kafka}",{log_in}
+            "group.id", {group},
             "auto.offset.reset", "earliest",
             "isolation.level", "read_committed",
             "enable.auto.commit", false);
@@ -130,11 +170,23 @@ public class Read {{
 }
 
 fn node(port: &OutputPort, at: &Addresses) -> String {
+    let (group, log_in) = match protocol(at) {
+        Some(protocol) => (
+            "process.env.WEFT_CLIENT",
+            format!(
+                r#"ssl: {},
+  sasl: {{ mechanism: "scram-sha-512", username: process.env.WEFT_CLIENT, password: process.env.WEFT_KEY }},
+  "#,
+                protocol == "SASL_SSL"
+            ),
+        ),
+        None => (r#""my-team""#, String::new()),
+    };
     format!(
         r#"const {{ Kafka, logLevel }} = require("kafkajs");
 
-const kafka = new Kafka({{ brokers: "{kafka}".split(","), logLevel: logLevel.ERROR }});
-const consumer = kafka.consumer({{ groupId: "my-team" }});
+const kafka = new Kafka({{ {log_in}brokers: "{kafka}".split(","), logLevel: logLevel.ERROR }});
+const consumer = kafka.consumer({{ groupId: {group} }});
 let rows = 0;
 
 async function main() {{
@@ -163,12 +215,18 @@ main().catch((error) => {{
     )
 }
 
+fn bearer(at: &Addresses) -> &'static str {
+    if at.keys.is_some() { r#" -H "Authorization: Bearer $WEFT_KEY""# } else { "" }
+}
+
 fn curl(port: &OutputPort, at: &Addresses) -> String {
-    format!("curl -sf 'http://{}{}?limit=5'\n", address(&at.http), pull_path(&port.id))
+    let (bearer, scheme) = (bearer(at), at.scheme());
+    format!("curl -sf{bearer} '{scheme}://{}{}?limit=5'\n", address(&at.http), pull_path(&port.id))
 }
 
 fn stream(port: &OutputPort, at: &Addresses) -> String {
-    format!("curl -sN --max-time 10 'http://{}{}/stream'\n", address(&at.http), pull_path(&port.id))
+    let (bearer, scheme) = (bearer(at), at.scheme());
+    format!("curl -sN --max-time 10{bearer} '{scheme}://{}{}/stream'\n", address(&at.http), pull_path(&port.id))
 }
 
 fn sql(port: &OutputPort, _: &Addresses) -> String {

@@ -41,6 +41,10 @@ impl Ask for Fake {
         self.mesh.clone()
     }
 
+    fn desk(&self) -> Option<&dyn crate::desk::Desk> {
+        None
+    }
+
     fn generation(&self, _: &PortId) -> Option<u32> {
         Some(3)
     }
@@ -51,7 +55,7 @@ impl Ask for Fake {
     }
 
     fn addresses(&self) -> Addresses {
-        Addresses { kafka: "127.0.0.1:9092".to_owned(), http: "127.0.0.1:8080".to_owned() }
+        Addresses { kafka: "127.0.0.1:9092".to_owned(), http: "127.0.0.1:8080".to_owned(), keys: None }
     }
 
     fn numbers(&self) -> Arc<Numbers> {
@@ -433,7 +437,7 @@ fn the_name_of_an_adopted_topic_is_no_program() {
     saw.outputs[0].topic = "x'; rm -rf / #\"]);".to_owned();
     let mesh = mesh(vec![saw]);
     let port = mesh.products.values().next().unwrap().outputs[0].clone();
-    let addresses = Addresses { kafka: "h:1".to_owned(), http: "h:2".to_owned() };
+    let addresses = Addresses { kafka: "h:1".to_owned(), http: "h:2".to_owned(), keys: None };
     let page = crate::snippets::snippets(&port, &addresses).into_string();
     assert!(!page.contains("rm -rf /") && page.contains("-t xrm-rf "), "{page}");
 }

@@ -106,6 +106,11 @@ pub struct FrameReader<R> {
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
+    /// Frames that begin from now on may have so many bytes.
+    pub fn bound(&mut self, frame_bytes_max: usize) {
+        self.limits.frame_bytes_max = frame_bytes_max;
+    }
+
     /// Reads from `stream`.
     pub fn new(stream: R, limits: FrameLimits, budget: ByteBudget) -> Self {
         Self { stream, buffer: BytesMut::new(), limits, budget, permit: None, deadline: None }

@@ -21,6 +21,7 @@ pub mod frame;
 pub mod parts;
 pub mod request;
 pub mod server;
+pub mod tls;
 
 mod compression;
 mod varint;

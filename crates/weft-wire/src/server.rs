@@ -9,14 +9,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -42,6 +45,11 @@ pub struct ServerOptions {
     pub idle_timeout: Duration,
     /// On shutdown, waiting answers get this long. Default 2 s.
     pub drain_timeout: Duration,
+    /// Connections are encrypted, with this certificate. Default: none, they are not.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The largest request of a connection that [`Connection::trust`] has not been called for. Default: none smaller
+    /// than `frame_bytes_max`.
+    pub stranger_bytes_max: Option<usize>,
 }
 
 impl Default for ServerOptions {
@@ -54,6 +62,8 @@ impl Default for ServerOptions {
             transfer_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(600),
             drain_timeout: Duration::from_secs(2),
+            tls: None,
+            stranger_bytes_max: None,
         }
     }
 }
@@ -67,8 +77,26 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// Address it reached us at.
     pub local: SocketAddr,
+    /// Are its bytes encrypted on the way?
+    pub is_encrypted: bool,
     /// Cancelled when the connection is closed, for whatever reason.
     pub closed: CancellationToken,
+    /// Cancel it to end the connection at once: answers that wait are not sent any more.
+    pub end: CancellationToken,
+    trusted: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// A connection that nothing has been read of.
+    pub fn new(id: u64, peer: SocketAddr, local: SocketAddr, is_encrypted: bool) -> Self {
+        let (closed, end) = (CancellationToken::new(), CancellationToken::new());
+        Self { id, peer, local, is_encrypted, closed, end, trusted: Arc::default() }
+    }
+
+    /// The peer has said who it is: from now on its requests may be as large as anyone's.
+    pub fn trust(&self) {
+        self.trusted.store(true, Ordering::Release);
+    }
 }
 
 /// What to do with a request in the end.
@@ -138,18 +166,52 @@ pub async fn serve(
             debug!(%error, %peer, "could not switch off Nagle's algorithm");
         }
         let local = stream.local_addr().unwrap_or(peer);
-        let connection = Arc::new(Connection { id: next_id, peer, local, closed: CancellationToken::new() });
+        let connection = Arc::new(Connection::new(next_id, peer, local, options.tls.is_some()));
         next_id += 1;
-        let task =
-            run(stream, connection, Arc::clone(&options), budget.clone(), Arc::clone(&handler), shutdown.clone());
+        let (options, budget, handler) = (Arc::clone(&options), budget.clone(), Arc::clone(&handler));
+        let shutdown = shutdown.clone();
         tracker.spawn(async move {
-            task.await;
+            match options.tls.clone() {
+                None => run(stream, connection, options, budget, handler, shutdown).await,
+                Some(tls) => {
+                    if let Some(stream) = shake_hands(stream, tls, &options, &connection, &shutdown).await {
+                        run(stream, connection, options, budget, handler, shutdown).await;
+                    }
+                }
+            }
             drop(slot);
         });
     }
     drop(listener);
     tracker.close();
     tracker.wait().await;
+}
+
+/// TLS, within the time that a request may take; `None` if it did not come to be.
+async fn shake_hands(
+    stream: TcpStream,
+    tls: Arc<rustls::ServerConfig>,
+    options: &ServerOptions,
+    connection: &Connection,
+    shutdown: &CancellationToken,
+) -> Option<TlsStream<TcpStream>> {
+    let (peer, id) = (connection.peer, connection.id);
+    let shaken = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return None,
+        shaken = tokio::time::timeout(options.transfer_timeout, TlsAcceptor::from(tls).accept(stream)) => shaken,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            info!(%peer, id, %error, "connection closed: no TLS");
+            None
+        }
+        Err(_) => {
+            info!(%peer, id, "connection closed: TLS did not begin in time");
+            None
+        }
+    }
 }
 
 /// Serves one connection until it ends. Public so that other transports (TLS, memory) can be served too.
@@ -209,13 +271,19 @@ async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin>(
     let (reader, mut writer) = tokio::io::split(stream);
     let limits = FrameLimits { frame_bytes_max: options.frame_bytes_max, frame_timeout: options.transfer_timeout };
     let mut frames = FrameReader::new(reader, limits, budget);
+    let mut stranger_bytes_max = options.stranger_bytes_max;
     let mut pending: Pending = FuturesOrdered::new();
     let mut draining = false;
     let idle = tokio::time::sleep(options.idle_timeout);
     tokio::pin!(idle);
     loop {
+        if connection.trusted.load(Ordering::Acquire) {
+            stranger_bytes_max = None;
+        }
+        frames.bound(stranger_bytes_max.unwrap_or(options.frame_bytes_max).min(options.frame_bytes_max));
         tokio::select! {
             biased;
+            () = connection.end.cancelled() => return End::Refused("it was ended from here".into()),
             () = shutdown.cancelled(), if !draining => {
                 draining = true;
                 idle.as_mut().reset(tokio::time::Instant::now() + options.drain_timeout);
@@ -225,7 +293,13 @@ async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin>(
                     Outcome::Nothing => {}
                     Outcome::Close(reason) => return End::Refused(reason),
                     Outcome::Send(answer) => {
-                        match tokio::time::timeout(options.transfer_timeout, send(&mut writer, answer)).await {
+                        let sending = tokio::time::timeout(options.transfer_timeout, send(&mut writer, answer));
+                        let sent = tokio::select! {
+                            biased;
+                            () = connection.end.cancelled() => return End::Refused("it was ended from here".into()),
+                            sent = sending => sent,
+                        };
+                        match sent {
                             Err(_) => return End::Lost("client does not take its answer".into()),
                             Ok(Err(error)) => return End::Lost(error.to_string()),
                             Ok(Ok(())) => {}

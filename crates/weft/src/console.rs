@@ -52,12 +52,20 @@ impl Console {
     }
 
     /// Where everything listens. Scripts read these lines: `kafka   HOST:PORT`, `http    URL`.
-    pub(crate) fn listening(&self, mesh: &Mesh, kafka: &str, http: SocketAddr, data: &Path) {
+    pub(crate) fn listening(&self, mesh: &Mesh, kafka: &str, http: SocketAddr, by_tls: bool, data: &Path) {
         let (domains, products) = (plural(mesh.domains.len(), "domain"), plural(mesh.products.len(), "product"));
         println!("mesh    {} · {domains}, {products}", mesh.id);
         println!("kafka   {kafka}");
-        println!("http    http://{http}");
+        println!("http    {}://{http}", if by_tls { "https" } else { "http" });
         println!("data    {}", data.display());
+    }
+
+    /// That callers must show a key, and where the operator's own lies.
+    pub(crate) fn guarded(&self, own_key: &Path, is_own_log: bool) {
+        println!("access  on · the operator's key: {}", own_key.display());
+        if !is_own_log {
+            println!("        {}", crate::access_cmd::NATIVE_IS_OUTSIDE);
+        }
     }
 
     /// One line.

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use weft_log::Log;
+use weft_model::access::AccessSettings;
 use weft_model::load::{self, Files, LoadOptions};
-use weft_model::mesh::Listeners;
 use weft_wire::env::Env;
 
+use crate::access;
 use crate::kafka::KafkaArgs;
 use crate::kafka_check;
 
@@ -73,19 +74,20 @@ pub(crate) async fn run(options: &DoctorOptions) -> Vec<Check> {
     let folder = options.folder.clone().or_else(|| Path::new("weft.yaml").exists().then(|| ".".into()));
     // Where weft.yaml is not there or wrong, the check of the mesh says so; the others go by the defaults.
     let node = folder.as_ref().and_then(|folder| load::node(&Files::read_folder(folder).ok()?).ok());
-    let (listeners, clusters) =
-        node.map_or_else(|| (Listeners::default(), Vec::new()), |node| (node.listeners, node.clusters));
+    let (listeners, clusters, access) =
+        node.map_or_else(Default::default, |node| (node.listeners, node.clusters, node.access));
     let here = folder.as_deref().unwrap_or_else(|| Path::new("."));
     let outside = kafka_check::all(&options.kafka, &clusters, here).await;
     let kafka = options.kafka_listen.map_or(listeners.kafka, |addr| addr.to_string());
     let http = options.http_listen.clone().unwrap_or(listeners.http);
     let data = options.data.clone().unwrap_or_else(|| here.join(".weft"));
-    let is_embedded = outside.is_empty();
+    let (is_embedded, is_safe) = (outside.is_empty(), access.enabled && access.tls.is_some());
     let mut checks = outside;
     if is_embedded {
-        checks.push(port("kafka port", &kafka, "kafka"));
+        checks.push(port("kafka port", &kafka, "kafka", is_safe));
     }
-    checks.push(port("http port", &http, "http"));
+    checks.push(port("http port", &http, "http", is_safe));
+    checks.push(keys(&access, here));
     checks.extend(data_dir(&data));
     if is_embedded {
         checks.extend(log_dir(&data.join("log")));
@@ -128,12 +130,13 @@ pub(crate) fn render(checks: &[Check], colour: bool) -> String {
 }
 
 /// `key` is that of `listeners` in weft.yaml, and of the flag `--<key>-listen`.
-fn port(name: &'static str, addr: &str, key: &str) -> Check {
+/// With `is_safe`, TLS and keys, others may come.
+fn port(name: &'static str, addr: &str, key: &str, is_safe: bool) -> Check {
     let another = format!("choose another with `listeners.{key}` in weft.yaml or --{key}-listen");
     let beyond = || addr.to_socket_addrs().ok()?.find(|addr| !addr.ip().is_loopback());
-    if let Some(beyond) = beyond() {
-        let found = format!("{beyond} is beyond loopback, where nobody can log in yet");
-        return Check::bad(name, found, "listen on 127.0.0.1");
+    if let Some(beyond) = beyond().filter(|_| !is_safe) {
+        let found = format!("{beyond} is beyond loopback, and without TLS and keys everybody there could come in");
+        return Check::bad(name, found, "switch both on in section `access` of weft.yaml, or listen on 127.0.0.1");
     }
     match TcpListener::bind(addr) {
         Ok(_) => Check::good(name, format!("{addr} is free")),
@@ -142,6 +145,22 @@ fn port(name: &'static str, addr: &str, key: &str) -> Check {
             Check::bad(name, format!("{addr} is taken"), &try_)
         }
         Err(error) => Check::bad(name, format!("cannot listen on {addr}: {error}"), &another),
+    }
+}
+
+/// Whether callers need keys, and whether the certificate can be served with.
+fn keys(access: &AccessSettings, folder: &Path) -> Check {
+    const NAME: &str = "access";
+    match &access.tls {
+        _ if !access.enabled => Check::good(NAME, "off: whoever uses this machine reads every port".to_owned()),
+        None => Check::good(NAME, "on, without TLS: on loopback only".to_owned()),
+        Some(files) => match access::check_tls(files, folder) {
+            Ok(()) => Check::good(NAME, format!("on, and {} can be served with", files.certificate)),
+            Err(findings) => {
+                let found = findings.0.into_iter().next().expect("an error has a finding");
+                Check::bad(NAME, format!("{}: {}", found.what, found.because), &found.try_)
+            }
+        },
     }
 }
 
@@ -325,13 +344,13 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = taken.local_addr().unwrap();
         let addr = addr.to_string();
-        let check = port("kafka port", &addr, "kafka");
+        let check = port("kafka port", &addr, "kafka", false);
         assert_eq!((check.outcome, check.found), (Outcome::Bad, format!("{addr} is taken")));
         assert!(check.try_.contains("--kafka-listen") && check.try_.contains("listeners.kafka"));
         drop(taken);
-        assert_eq!(port("kafka port", &addr, "kafka").outcome, Outcome::Good);
+        assert_eq!(port("kafka port", &addr, "kafka", false).outcome, Outcome::Good);
         for addr in ["192.0.2.1:80", "0.0.0.0:0", "no address"] {
-            assert_eq!(port("http port", addr, "http").outcome, Outcome::Bad, "{addr}");
+            assert_eq!(port("http port", addr, "http", false).outcome, Outcome::Bad, "{addr}");
         }
     }
 

@@ -53,6 +53,7 @@ fn worded(error: QueryError, door: Door, sql_bytes_max: usize) -> ViewError {
         QueryError::Busy { what: "streams", .. } => Some("http.streams_max".to_owned()),
         QueryError::Busy { what, .. } => Some(format!("views.{what}")),
         QueryError::UnknownPort { .. }
+        | QueryError::MayNotRead { .. }
         | QueryError::BadBound { .. }
         | QueryError::BadPageToken { .. }
         | QueryError::BadResumeToken { .. }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use weft_catalog::{Connection, Membership};
 use weft_gateway::Gateway;
 
+use crate::access::Doorkeeper;
 use crate::console::Console;
 use crate::node::Node;
 
@@ -17,9 +18,15 @@ pub(crate) fn mount(
     membership: &Arc<Membership>,
     connection: &Connection,
     http: SocketAddr,
+    (doorkeeper, is_own_log): (Option<&Arc<Doorkeeper>>, bool),
     _: &Console,
 ) -> Gateway {
-    let pages = crate::portal::pages(gateway.asker(), node, membership, connection, http);
+    let desk = doorkeeper.map(|doorkeeper| crate::portal::AccessDesk {
+        doorkeeper: Arc::clone(doorkeeper),
+        running: node.running(),
+        is_own_log,
+    });
+    let pages = crate::portal::pages(gateway.asker(), node, membership, connection, http, desk);
     gateway.mount(pages)
 }
 
@@ -31,6 +38,7 @@ pub(crate) fn mount(
     _: &Arc<Membership>,
     _: &Connection,
     _: SocketAddr,
+    _: (Option<&Arc<Doorkeeper>>, bool),
     console: &Console,
 ) -> Gateway {
     console.say("no portal: this binary was built without the feature `portal`");

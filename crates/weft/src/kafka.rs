@@ -19,10 +19,11 @@ use weft_model::kind::{Diagnostic, Diagnostics, Kind, Place};
 use weft_model::load::near;
 use weft_model::name::{ClusterName, MeshId};
 
+use crate::access;
 use crate::cli::{KAFKA_DEFAULT, bootstrap};
 
 /// Longest wait of a command for a Kafka that does not answer.
-const COMMAND_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const COMMAND_WAIT: Duration = Duration::from_secs(10);
 
 /// `ssl.ca.location: probe` lets librdkafka look where systems keep their CAs.
 const CA_PROBE: &str = "probe";
@@ -153,9 +154,19 @@ impl Kafka {
 }
 
 impl KafkaArgs {
-    /// For commands that speak to a mesh that runs: as `choose`, and where nobody names one, the embedded log's address.
-    pub(crate) fn or_default(&self, clusters: &[Cluster], folder: &Path) -> Result<Kafka, Diagnostics> {
-        Ok(Kafka::choose(self, clusters, folder)?.unwrap_or_else(|| Kafka::plain(KAFKA_DEFAULT)))
+    /// For commands that speak to a mesh that runs: as `choose`, and where nobody names one, the embedded log's address;
+    /// where it is guarded, the way in that lies in its data directory.
+    pub(crate) fn or_default(
+        &self,
+        clusters: &[Cluster],
+        folder: &Path,
+        guarded_data: Option<&Path>,
+    ) -> Result<Kafka, Diagnostics> {
+        match (Kafka::choose(self, clusters, folder)?, guarded_data) {
+            (Some(kafka), _) => Ok(kafka),
+            (None, Some(data)) => access::read_own_key(data),
+            (None, None) => Ok(Kafka::plain(KAFKA_DEFAULT)),
+        }
     }
 }
 

@@ -10,6 +10,8 @@
 //! Start reading in `up.rs`, then `node.rs`.
 #![expect(clippy::print_stdout, reason = "a command line prints")]
 
+mod access;
+mod access_cmd;
 mod broker;
 mod cli;
 mod console;
@@ -106,6 +108,8 @@ fn run(command: Command) -> Result<ExitCode, Diagnostics> {
             let (connection, mesh, _) = block_on(desired_mesh(mesh))?;
             done(block_on(source_cmd::restart(&connection, &mesh, &product)))
         }
+        Command::Client(command) => done(block_on(access_cmd::client(command))),
+        Command::Access(command) => done(block_on(access_cmd::access(command))),
         Command::Test(args) => {
             let tally = test_cmd::run(&args.folder, &LoadOptions::default(), args.product.as_ref())?;
             Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -160,7 +164,9 @@ async fn plan(args: PlanArgs, apply: Option<TakeOver>) -> Result<ExitCode, Diagn
     let load = args.folder.load_options();
     let files = Files::read_folder(&args.folder.folder)?;
     let mesh = load::load(&files, &load)?.id;
-    let kafka = args.kafka.or_default(&load::node(&files)?.clusters, &args.folder.folder)?;
+    let (node, folder) = (load::node(&files)?, &args.folder.folder);
+    let guarded = access_cmd::guarded_data(node.access.enabled, folder, args.data);
+    let kafka = args.kafka.or_default(&node.clusters, folder, guarded.as_deref())?;
     let connection = kafka.reached(&mesh).await?;
     let wishes = PlanOptions { delete_data: args.delete_data, topics: connection.topics };
     let planned = control::plan_files(&connection, files, &load, &wishes).await?;
@@ -187,14 +193,16 @@ async fn plan(args: PlanArgs, apply: Option<TakeOver>) -> Result<ExitCode, Diagn
 
 /// The mesh as it is desired now.
 async fn desired_mesh(args: MeshArgs) -> Result<(Connection, Mesh, Desired), Diagnostics> {
-    let (id, clusters) = match args.mesh {
-        Some(id) => (id, Vec::new()),
+    let (id, clusters, is_guarded) = match args.mesh {
+        Some(id) => (id, Vec::new(), false),
         None => {
             let files = Files::read_folder(&args.folder)?;
-            (load::load(&files, &LoadOptions::default())?.id, load::node(&files)?.clusters)
+            let node = load::node(&files)?;
+            (load::load(&files, &LoadOptions::default())?.id, node.clusters, node.access.enabled)
         }
     };
-    let kafka = args.kafka.or_default(&clusters, &args.folder)?;
+    let guarded = access_cmd::guarded_data(is_guarded, &args.folder, args.data);
+    let kafka = args.kafka.or_default(&clusters, &args.folder, guarded.as_deref())?;
     let connection = kafka.reached(&id).await?;
     let desired = Desired::read(&connection, &id).await.map_err(|error| error.diagnostics(&id))?;
     if desired.revision == 0 {

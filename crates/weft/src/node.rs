@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use weft_catalog::nodes::NodeSource;
 use weft_catalog::{Desired, NodeRecord, Roll, Standing};
 use weft_connect::{CsvSource, ReplayClock, SourceOptions, SourceState};
-use weft_gateway::RunState;
+use weft_gateway::{KafkaDoor, RunState};
 use weft_model::kind::{Diagnostic, Diagnostics, Kind};
 use weft_model::load::{self, DescriptorTexts};
 use weft_model::mesh::{Mesh, Replay};
@@ -28,7 +28,7 @@ use weft_model::settings::Settings;
 use weft_stream::config::{EngineOptions, KafkaOptions, Others, ViewsOptions};
 use weft_stream::ir::Program;
 use weft_stream::runtime::Engine;
-use weft_stream::views::Views;
+use weft_stream::views::{MayRead, Views};
 
 use crate::doors::Running;
 use crate::kafka::Kafka;
@@ -40,6 +40,8 @@ use crate::status::product_state;
 pub(crate) struct NodeOptions {
     /// The Kafka that carries the mesh.
     pub(crate) kafka: Kafka,
+    /// How clients come in there.
+    pub(crate) door: KafkaDoor,
     /// The mesh.
     pub(crate) mesh: MeshId,
     /// This node's name among the nodes of the mesh.
@@ -81,12 +83,12 @@ struct Deployed {
 
 impl Node {
     /// Opens caches and clients. Nothing runs before the first revision.
-    pub(crate) fn start(options: NodeOptions) -> Result<Self, Diagnostics> {
+    pub(crate) fn start(options: NodeOptions, readable: Arc<dyn MayRead>) -> Result<Self, Diagnostics> {
         let Kafka { bootstrap, client, topics } = options.kafka.clone();
         let kafka = KafkaOptions { overrides: client, topics, ..KafkaOptions::new(bootstrap) };
         let views = ViewsOptions::new(kafka.clone(), options.mesh.clone(), options.data_dir.join("views"));
-        let views =
-            Views::start(settings::views(&options.settings, views)).map_err(|error| cannot_start("views", &error))?;
+        let views = Views::start_with(settings::views(&options.settings, views), readable)
+            .map_err(|error| cannot_start("views", &error))?;
         let engine = EngineOptions {
             slot: options.name.to_string(),
             others: options.others.clone(),
@@ -109,6 +111,11 @@ impl Node {
     /// Its name among the nodes of the mesh.
     pub(crate) fn name(&self) -> &NodeName {
         &self.options.name
+    }
+
+    /// How clients come in at the Kafka.
+    pub(crate) fn door(&self) -> &KafkaDoor {
+        &self.options.door
     }
 
     /// The views, for the doors.
@@ -141,7 +148,7 @@ impl Node {
         let mut running = self.running.write();
         running.mesh = Some(mesh);
         running.descriptors = descriptors;
-        running.kafka = Some(self.options.kafka.door());
+        running.kafka = Some(self.options.door.clone());
         running.generations = generations;
         Ok(())
     }

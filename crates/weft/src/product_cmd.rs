@@ -134,7 +134,7 @@ fn unknown(mesh: &Mesh, id: &ProductId) -> Diagnostics {
 }
 
 /// Columns padded to their widest cell.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -23,7 +23,9 @@ use weft_model::mesh::Replay;
 use weft_model::name::NodeName;
 use weft_model::settings::{Fsync, NodeSettings, Settings};
 use weft_stream::config::Others;
+use weft_stream::views::{MayRead, Open};
 
+use crate::access::Doorkeeper;
 use crate::broker::Broker;
 use crate::console::Console;
 use crate::control;
@@ -77,11 +79,13 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
     let mut watcher = Watcher::start(&folder)?;
     // Everything that the descriptors can have wrong is said before anything is opened.
     let declared = crate::folder::Folder::read(&folder, &options.load, &Desired::default())?;
-    let NodeSettings { settings, clusters, .. } = load::node(&declared.files)?;
+    let NodeSettings { settings, clusters, access, .. } = load::node(&declared.files)?;
+    let doorkeeper = Doorkeeper::open(&access, &folder, &data)?;
+    let is_safe = doorkeeper.as_ref().is_some_and(|doorkeeper| doorkeeper.has_tls());
     let outside = if options.embedded { None } else { Kafka::choose(&options.kafka, &clusters, &folder)? };
     let mut edits = edits(&folder, &declared.files, &options, outside.is_some())?;
     let http_listen = options.http_listen.clone().unwrap_or_else(|| declared.mesh.listeners.http.clone());
-    let listener = Gateway::bind(&http_listen).await.map_err(|error| Diagnostics::from(*error))?;
+    let listener = Gateway::bind(&http_listen, is_safe).await.map_err(|error| Diagnostics::from(*error))?;
     let http_addr = listener.local_addr().map_err(|error| no_address(&error))?;
     let mesh = declared.mesh.id.clone();
     let shutdown = Shutdown::listen()?;
@@ -98,20 +102,29 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
         }
         None => {
             let listen = options.kafka_listen.map_or_else(|| listen_addr(&declared.mesh.listeners.kafka), Ok)?;
-            Some(Broker::embedded(&data, listen, options.fsync, &settings).await?)
+            Some(Broker::embedded(&data, listen, options.fsync, &settings, doorkeeper.clone()).await?)
         }
     };
     let Some(broker) = found else { return Ok(()) };
-    let kafka = broker.kafka();
-    console.listening(&declared.mesh, &kafka.bootstrap, http_addr, &data);
+    let (kafka, door) = (broker.kafka(), broker.door());
+    console.listening(&declared.mesh, &door.bootstrap, http_addr, is_safe, &data);
+    if let Some(doorkeeper) = &doorkeeper {
+        doorkeeper.follow(&kafka, &mesh, broker.is_embedded()).await?;
+        console.guarded(&doorkeeper.own_key_file(), broker.is_embedded());
+    }
+    let readable: Arc<dyn MayRead> = match &doorkeeper {
+        Some(doorkeeper) => Arc::clone(doorkeeper) as Arc<dyn MayRead>,
+        None => Arc::new(Open),
+    };
 
     let connection = kafka.connection();
     let announced = Announced::new(options.node.clone(), http_addr.to_string());
     let membership = Membership::join(&connection, &mesh, &options.node, settings::session_timeout_ms(&settings))
         .map_err(|error| error.diagnostics(&mesh))?;
     let membership = Arc::new(membership);
-    let node = Arc::new(Node::start(NodeOptions {
+    let options_of_node = NodeOptions {
         kafka,
+        door,
         mesh: mesh.clone(),
         name: options.node.clone(),
         others: others(&membership, &options.node),
@@ -119,9 +132,15 @@ pub(crate) async fn run(options: UpOptions) -> Result<(), Diagnostics> {
         data_dir: broker.caches(&data),
         replay: options.replay,
         settings: settings.clone(),
-    })?);
+    };
+    let node = Arc::new(Node::start(options_of_node, readable)?);
     let doors = serve(&node, listener, &settings, |gateway| {
-        front::mount(gateway, &node, &membership, &connection, http_addr, &console)
+        let gateway = match &doorkeeper {
+            Some(doorkeeper) => doorkeeper.guard_http(gateway),
+            None => gateway,
+        };
+        let guard = (doorkeeper.as_ref(), broker.is_embedded());
+        front::mount(gateway, &node, &membership, &connection, http_addr, guard, &console)
     })?;
     let mut writer = Writer::new(connection.clone(), mesh.clone(), &options.node, options.load.clone());
     let mut desired = writer.first_apply(&folder, &console).await?;

@@ -167,11 +167,13 @@ fn addresses(app: &App, headers: &HeaderMap) -> Addresses {
     Addresses { kafka: app.catalog.kafka(), http: host.to_ascii_lowercase(), by_tls: by_tls(host, app, headers) }
 }
 
-/// Only a name of `http.hosts` can have a proxy in front of it, whose word on TLS is `X-Forwarded-Proto`.
+/// Our own TLS; else only a name of `http.hosts` can have a proxy in front of it, whose word on TLS is `X-Forwarded-Proto`.
 fn by_tls(host: &str, app: &App, headers: &HeaderMap) -> bool {
     let name = host.split(':').next().unwrap_or(host);
     let is_ours = app.options.hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
-    is_ours && headers.get(X_FORWARDED_PROTO).is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
+    app.by_tls
+        || is_ours
+            && headers.get(X_FORWARDED_PROTO).is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
 }
 
 fn json(document: &Value, content_type: &'static str, headers: &HeaderMap) -> Response {

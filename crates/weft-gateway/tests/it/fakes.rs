@@ -321,7 +321,7 @@ pub(crate) async fn node_with(options: Options) -> Node {
         ready: AtomicBool::new(true),
         kafka: Mutex::new(kafka),
     });
-    let listener = Gateway::bind("127.0.0.1:0").await.unwrap();
+    let listener = Gateway::bind("127.0.0.1:0", false).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
     let gateway =

@@ -158,17 +158,17 @@ async fn connections_at_once() {
 #[tokio::test]
 async fn doors_stay_on_loopback() {
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
-        let refused = Gateway::bind(listen).await.unwrap_err();
+        let refused = Gateway::bind(listen, false).await.unwrap_err();
         assert_eq!((refused.code, refused.kind), ("HTTP-020", Kind::Denied), "{listen}");
     }
     let node = node().await;
-    let taken = Gateway::bind(&node.addr.to_string()).await.unwrap_err();
+    let taken = Gateway::bind(&node.addr.to_string(), false).await.unwrap_err();
     assert_eq!((taken.code, taken.kind), ("HTTP-021", Kind::Exists));
     for listen in ["", "nonsense", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:port"] {
-        let refused = Gateway::bind(listen).await.unwrap_err();
+        let refused = Gateway::bind(listen, false).await.unwrap_err();
         assert_eq!((refused.code, refused.kind), ("HTTP-021", Kind::Invalid), "{listen}");
     }
-    assert!(Gateway::bind("localhost:0").await.is_ok());
+    assert!(Gateway::bind("localhost:0", false).await.is_ok());
 }
 
 #[tokio::test]

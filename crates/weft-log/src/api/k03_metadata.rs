@@ -17,7 +17,7 @@ use crate::topics::{NewTopic, Topic, check_name};
 
 pub(super) async fn handle(ctx: Ctx, request: MetadataRequest) -> MetadataResponse {
     let node = BrokerId(ctx.broker.options.node_id);
-    let (host, port) = ctx.broker.advertised.clone();
+    let (host, port) = ctx.advertised.clone();
     let broker = MetadataResponseBroker::default().with_node_id(node).with_host(text(host)).with_port(i32::from(port));
     let with_operations = request.include_topic_authorized_operations;
     let creates = ctx.broker.options.auto_create_topics && (ctx.version < 4 || request.allow_auto_topic_creation);

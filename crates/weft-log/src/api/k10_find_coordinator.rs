@@ -14,7 +14,7 @@ const TRANSACTION: i8 = 1;
 
 pub(super) async fn handle(ctx: Ctx, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     let node = BrokerId(ctx.broker.options.node_id);
-    let (host, port) = ctx.broker.advertised.clone();
+    let (host, port) = ctx.advertised.clone();
     let (host, port) = (text(host), i32::from(port));
     if ctx.version < 4 {
         let response = FindCoordinatorResponse::default().with_error_message(None);

@@ -66,7 +66,7 @@ fn describe(
                 let error = ConfigError::Broker { name: name.to_owned(), node_id };
                 return Err((error.code(), error.to_string()));
             }
-            let configs = broker_config::describe(&ctx.broker.options);
+            let configs = broker_config::describe(&ctx.broker.options, ctx.broker.protocol);
             let configs = configs.into_iter().filter(|c| wanted(c.name));
             let result = |c: broker_config::BrokerConfig| {
                 let result = DescribeConfigsResourceResult::default()

@@ -22,7 +22,7 @@ pub(super) async fn handle(ctx: Ctx, request: DescribeClusterRequest) -> Describ
         }
     }
     let node = BrokerId(ctx.broker.options.node_id);
-    let (host, port) = ctx.broker.advertised.clone();
+    let (host, port) = ctx.advertised.clone();
     let broker = DescribeClusterBroker::default().with_broker_id(node).with_host(text(host)).with_port(i32::from(port));
     if request.include_cluster_authorized_operations {
         response.cluster_authorized_operations = ctx.operations(Resource::Cluster);

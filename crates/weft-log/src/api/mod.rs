@@ -3,6 +3,7 @@
 //! A handler's part up to its first wait runs in the order of the connection's requests; the rest may overlap with the
 //! requests after it (see [`weft_wire::server`]).
 
+pub(crate) mod guarded;
 mod k00_produce;
 mod k01_fetch;
 mod k02_list_offsets;
@@ -63,6 +64,8 @@ use crate::broker::{Broker, Ctx};
 /// The handler of a listener without TLS and authentication: everyone is anonymous.
 pub(crate) struct Plaintext {
     pub(crate) broker: Arc<Broker>,
+    /// Where clients are told to connect.
+    pub(crate) advertised: (String, u16),
 }
 
 impl Handler for Plaintext {
@@ -72,16 +75,20 @@ impl Handler for Plaintext {
                 broker: self.broker.clone(),
                 connection: connection.clone(),
                 principal: Principal::Anonymous,
+                advertised: self.advertised.clone(),
                 client_id: request.client_id.clone().unwrap_or_default(),
                 version: request.api_version,
             };
-            let mut answer = dispatch(ctx, request);
-            // Once, now: what comes before the first wait takes effect before the next request is looked at.
-            match poll_once(&mut answer).await {
-                Poll::Ready(outcome) => Reply::Ready(outcome),
-                Poll::Pending => Reply::Later(answer),
-            }
+            begun(dispatch(ctx, request)).await
         })
+    }
+}
+
+/// Once, now: what comes before the first wait takes effect before the next request is looked at.
+async fn begun(mut answer: BoxFuture<'static, Outcome>) -> Reply {
+    match poll_once(&mut answer).await {
+        Poll::Ready(outcome) => Reply::Ready(outcome),
+        Poll::Pending => Reply::Later(answer),
     }
 }
 

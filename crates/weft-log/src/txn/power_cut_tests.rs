@@ -2,7 +2,6 @@
 //! next one. The producer is of the old dialect (TV1): both transactions carry the same epoch, so nothing but the meta
 //! log tells the markers and records of one from those of the other.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,8 +23,7 @@ const TOPIC: Uuid = Uuid::from_u128(7);
 const PARTITIONS: i32 = 2;
 
 async fn open(world: &SimWorld) -> Result<Arc<Broker>, StartError> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let broker = crate::service::open(Options::new("data"), world.env.clone(), Arc::new(AllowAll), address).await?;
+    let broker = crate::service::open(Options::new("data"), world.env.clone(), Arc::new(AllowAll), "PLAINTEXT").await?;
     broker.transactions.recover().await;
     Ok(broker)
 }

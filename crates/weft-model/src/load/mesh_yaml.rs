@@ -1,7 +1,8 @@
 //! `weft.yaml`, the root of a mesh, and `domain.yaml`, the root of a domain. Both are ours and read strictly.
 
 use super::findings::{Findings, place};
-use super::{cluster_yaml, settings_yaml, strict};
+use super::{access_yaml, cluster_yaml, settings_yaml, strict};
+use crate::access::AccessSettings;
 use crate::cluster::Cluster;
 use crate::mesh::{Domain, Listeners, Replay};
 use crate::name::{DomainName, MeshId};
@@ -14,6 +15,7 @@ pub(crate) struct MeshFile {
     pub(crate) id: MeshId,
     pub(crate) topic_prefix: String,
     pub(crate) clusters: Vec<Cluster>,
+    pub(crate) access: AccessSettings,
     pub(crate) listeners: Listeners,
     pub(crate) replay: Replay,
     /// Partitions of ports that say nothing else.
@@ -23,7 +25,8 @@ pub(crate) struct MeshFile {
 
 /// Reads `weft.yaml`.
 pub(crate) fn read_mesh(file: &str, root: &Node, findings: &mut Findings) -> Option<MeshFile> {
-    let mut known = vec!["mesh", "description", "topic_prefix", "clusters", "listeners", "replay", "defaults"];
+    let mut known =
+        vec!["mesh", "description", "topic_prefix", "clusters", "access", "listeners", "replay", "defaults"];
     known.extend(SECTIONS);
     let top = strict::fields(file, root, "weft.yaml", &known, findings)?;
     top.text("description", findings);
@@ -43,6 +46,8 @@ pub(crate) fn read_mesh(file: &str, root: &Node, findings: &mut Findings) -> Opt
     });
     let topic_prefix = topic_prefix(&top, findings);
     let clusters = top.get("clusters").map(|node| cluster_yaml::read(file, node, findings)).unwrap_or_default();
+    let access = top.get("access").map(|node| access_yaml::read(file, node, top.line("access"), findings));
+    let access = access.unwrap_or_default();
     let mut listeners = Listeners::default();
     if let Some(node) = top.get("listeners")
         && let Some(fields) = strict::fields(file, node, "listeners", &["kafka", "http"], findings)
@@ -68,7 +73,7 @@ pub(crate) fn read_mesh(file: &str, root: &Node, findings: &mut Findings) -> Opt
     {
         partitions = u32::try_from(count).expect("checked against the bound");
     }
-    Some(MeshFile { id: id?, topic_prefix, clusters, listeners, replay, partitions, settings })
+    Some(MeshFile { id: id?, topic_prefix, clusters, access, listeners, replay, partitions, settings })
 }
 
 fn topic_prefix(top: &strict::Fields<'_>, findings: &mut Findings) -> String {

@@ -4,7 +4,7 @@
 //!   Files ── layout ──► which file is what
 //!            yaml ────► nodes with lines
 //!            standard ► ODPS, ODCS by their own JSON schemas
-//!            mesh_yaml, cluster_yaml, settings_yaml, product, contract, source, test_yaml ► as read
+//!            mesh_yaml, cluster_yaml, access_yaml, settings_yaml, product, contract, source, test_yaml ► as read
 //!            resolve ─► ports with contracts, inputs with ports of others
 //!            check ───► cycles, topics, parameters        ──► Mesh
 //! ```
@@ -12,6 +12,7 @@
 //! Every step reports into one `Findings` and goes on as far as it can, so that a person sees all that is
 //! wrong at once. What is wrong is reported where it is written, and once: what depends on it stays silent.
 
+mod access_yaml;
 mod check;
 mod cluster_yaml;
 mod contract;
@@ -90,6 +91,7 @@ pub fn node(files: &Files) -> Result<NodeSettings, Diagnostics> {
             listeners: read.listeners,
             replay: read.replay,
             clusters: read.clusters,
+            access: read.access,
             settings: read.settings,
         }),
         None => Err(layout::no_weft_yaml().into()),

@@ -7,7 +7,7 @@ use weft_model::explain;
 
 use crate::support::repository;
 
-const ROOMS: [&str; 7] = ["MODEL", "SQL", "LOG", "SRC", "APPLY", "HTTP", "NODE"];
+const ROOMS: [&str; 8] = ["MODEL", "SQL", "LOG", "SRC", "APPLY", "HTTP", "NODE", "ACCESS"];
 
 /// `MODEL-003` and its like as string literals of Rust sources.
 fn codes_in(text: &str, codes: &mut BTreeSet<String>) {

@@ -1,6 +1,7 @@
 //! Why a question gets no answer.
 
 use weft_model::kind::{Diagnostic, Kind};
+use weft_model::name::PortId;
 
 /// Why a pull, SQL or stream query has no answer. Every bound has its own variant and names its limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +11,14 @@ pub enum QueryError {
     UnknownPort {
         /// As asked for.
         port: String,
+    },
+    /// The port is there, and not for this caller.
+    #[error("nobody has granted it to {principal}")]
+    MayNotRead {
+        /// Who asked.
+        principal: String,
+        /// What for.
+        port: PortId,
     },
     /// A bound on a column that cannot be asked for.
     #[error("cannot bound column \"{column}\" of port \"{port}\": {because}")]
@@ -104,6 +113,7 @@ impl QueryError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::UnknownPort { .. } => Kind::NotFound,
+            Self::MayNotRead { .. } => Kind::Denied,
             Self::BadBound { .. }
             | Self::BadPageToken { .. }
             | Self::BadResumeToken { .. }
@@ -122,6 +132,7 @@ impl QueryError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::UnknownPort { .. } => "SQL-101",
+            Self::MayNotRead { .. } => "ACCESS-003",
             Self::BadBound { .. } => "SQL-102",
             Self::BadPageToken { .. } => "SQL-103",
             Self::BadResumeToken { .. } => "SQL-104",
@@ -140,7 +151,12 @@ impl QueryError {
 
     /// The sentence it reaches a person as.
     pub fn diagnostic(&self) -> Diagnostic {
+        let what = match self {
+            Self::MayNotRead { port, .. } => format!("cannot read port \"{port}\""),
+            _ => "cannot answer the query".to_owned(),
+        };
         let try_ = match self {
+            Self::MayNotRead { .. } => "ask for it on the page of its product, or with `weft access request`",
             Self::UnknownPort { .. } => {
                 "`weft product ls` lists what there is; names are \"domain\".\"product\".\"port\""
             }
@@ -162,7 +178,7 @@ impl QueryError {
         Diagnostic {
             kind: self.kind(),
             code: self.code(),
-            what: "cannot answer the query".to_owned(),
+            what,
             because: self.to_string(),
             try_: try_.to_owned(),
             place: None,

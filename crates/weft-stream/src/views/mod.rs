@@ -81,6 +81,17 @@ pub(crate) struct Shared {
     pub readers: Arc<Readers>,
     pub feed: SyncSender<Command>,
     pub streams: Arc<Semaphore>,
+    pub readable: Arc<dyn MayRead>,
+}
+
+impl Shared {
+    /// Nothing, or the refusal.
+    pub(crate) fn check(&self, principal: &Principal, port: &PortId) -> Result<(), QueryError> {
+        if self.readable.may_read(principal, port) {
+            return Ok(());
+        }
+        Err(QueryError::MayNotRead { principal: principal.to_string(), port: port.clone() })
+    }
 }
 
 /// The serving views of one mesh. Cheap to clone.
@@ -136,16 +147,30 @@ pub struct ViewStatus {
     pub unavailable: Option<String>,
 }
 
-/// May this caller see this port? Output ports only, and all of them, until policies exist.
-pub(crate) fn may_see(principal: &Principal, _port: &PortId) -> bool {
-    match principal {
-        Principal::Anonymous | Principal::User(_) => true,
+/// Who may read which port: asked of others, for views know nothing of people.
+pub trait MayRead: Send + Sync + 'static {
+    /// May this caller read this port? Asked for every query, so it must be quick.
+    fn may_read(&self, principal: &Principal, port: &PortId) -> bool;
+}
+
+/// Everyone may read everything: right on loopback, where nobody says who they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Open;
+
+impl MayRead for Open {
+    fn may_read(&self, _principal: &Principal, _port: &PortId) -> bool {
+        true
     }
 }
 
 impl Views {
     /// Opens the indexes and starts the feed. Ports come with [`Views::set_ports`].
     pub fn start(options: ViewsOptions) -> Result<Self, ViewsError> {
+        Self::start_with(options, Arc::new(Open))
+    }
+
+    /// The same as [`Views::start`], with someone to ask who may read what.
+    pub fn start_with(options: ViewsOptions, readable: Arc<dyn MayRead>) -> Result<Self, ViewsError> {
         let open = |because: String| ViewsError::Open { path: options.data_dir.clone(), because };
         std::fs::create_dir_all(&options.data_dir).map_err(|e| open(e.to_string()))?;
         let database = Database::builder(&options.data_dir)
@@ -189,6 +214,7 @@ impl Views {
             readers: Arc::new(readers),
             feed: commands.clone(),
             streams: Arc::new(Semaphore::new(options.streams.max(1))),
+            readable,
             options,
         });
         let feed = Feed::new(Arc::clone(&shared), consumer, inbox);
@@ -227,7 +253,10 @@ impl Views {
 
     fn view(&self, principal: &Principal, port: &PortId) -> Result<Arc<PortView>, QueryError> {
         let ports = self.shared.ports.read();
-        match ports.get(port).filter(|_| may_see(principal, port)) {
+        if ports.contains_key(port) {
+            self.shared.check(principal, port)?;
+        }
+        match ports.get(port) {
             Some(Slot { view: Some(view), .. }) => Ok(Arc::clone(view)),
             Some(slot) => Err(QueryError::Unavailable { port: port.to_string(), because: slot.why.clone() }),
             None => Err(QueryError::UnknownPort { port: port.to_string() }),

@@ -68,8 +68,8 @@ fn start(options: ServerOptions) -> Bench {
     let release = Arc::new(Notify::new());
     let (sender, began) = mpsc::channel(100);
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let closed = CancellationToken::new();
-    let connection = Arc::new(Connection { id: 0, peer: address, local: address, closed: closed.clone() });
+    let connection = Arc::new(Connection::new(0, address, address, false));
+    let closed = connection.closed.clone();
     let handler = Arc::new(Echo { release: Arc::clone(&release), began: sender });
     let shutdown = CancellationToken::new();
     let budget = ByteBudget::new(options.request_bytes_max);

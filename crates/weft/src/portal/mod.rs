@@ -1,5 +1,6 @@
 //! What the portal asks, answered by the other rooms.
 
+mod desk;
 mod groups;
 mod nodes;
 mod sampler;
@@ -15,12 +16,15 @@ use weft_model::mesh::Mesh;
 use weft_model::name::{NodeName, PortId, ProductId};
 use weft_model::principal::Principal;
 use weft_model::query::{Answer, PullQuery};
-use weft_portal::{Addresses, Answered, Ask, GroupsSeen, NodeSeen, Numbers, ProductTasks, RunState, Task, Topics};
+use weft_portal::{
+    Addresses, Answered, Ask, Desk, GroupsSeen, NodeSeen, Numbers, ProductTasks, RunState, Task, Topics,
+};
 use weft_stream::runtime::ProductStatus;
 
 use crate::doors::Facts;
 use crate::node::Node;
 use crate::status::product_state;
+pub(crate) use desk::AccessDesk;
 use sampler::Sampler;
 use topics::TopicList;
 
@@ -34,8 +38,11 @@ pub(crate) fn pages(
     membership: &Arc<Membership>,
     connection: &Connection,
     http: SocketAddr,
+    desk: Option<AccessDesk>,
 ) -> axum::Router {
-    let addresses = Addresses { kafka: connection.bootstrap.clone(), http: http.to_string() };
+    let door = node.door();
+    let keys = desk.as_ref().map(|desk| desk.keys_here());
+    let addresses = Addresses { kafka: door.bootstrap.clone(), http: http.to_string(), keys };
     let sampler = Sampler::start(node, connection);
     let groups = groups::Seen::default();
     tokio::spawn(groups::run(Arc::downgrade(node), connection.clone(), Arc::clone(&groups)));
@@ -47,6 +54,7 @@ pub(crate) fn pages(
         own: node.name().clone(),
         facts: Facts(node.running()),
         addresses,
+        desk,
         sampler,
         groups,
         topics,
@@ -61,6 +69,7 @@ struct Answers {
     own: NodeName,
     facts: Facts,
     addresses: Addresses,
+    desk: Option<AccessDesk>,
     sampler: Sampler,
     groups: groups::Seen,
     topics: TopicList,
@@ -78,6 +87,10 @@ impl Ask for Answers {
     fn run_state(&self, product: &ProductId) -> Option<RunState> {
         let run = self.facts.run_state(product)?;
         Some(RunState { state: run.state, detail: run.detail })
+    }
+
+    fn desk(&self) -> Option<&dyn Desk> {
+        self.desk.as_ref().map(|desk| desk as &dyn Desk)
     }
 
     fn addresses(&self) -> Addresses {

@@ -33,9 +33,9 @@ use weft_model::principal::Principal;
 use weft_model::product::Status;
 use weft_model::query::{Answer, QueryLimits, RowJson};
 
+use super::Shared;
 use super::error::{QueryError, ViewsError};
 use super::port::PortView;
-use super::{Shared, may_see};
 use stoppable::Stoppable;
 use table::{PortTable, Scope};
 
@@ -87,7 +87,7 @@ impl SqlEngine {
         })
     }
 
-    /// Runs one query. `tables` are the ports this caller may see.
+    /// Runs one query. It is refused before it reads anything if it names a port that this caller may not read.
     pub(crate) async fn run(
         &self,
         shared: Arc<Shared>,
@@ -109,8 +109,9 @@ impl SqlEngine {
             read: parking_lot::Mutex::default(),
             failed: parking_lot::Mutex::default(),
             shared: Arc::clone(&shared),
+            principal: principal.clone(),
         });
-        let context = self.context(&shared, principal, &scope);
+        let context = self.context(&shared, &scope);
         let sql = sql.to_owned();
         let memory_bytes = self.memory_bytes;
         let threads = self.threads.as_ref().expect("present until dropped");
@@ -131,8 +132,8 @@ impl SqlEngine {
         }
     }
 
-    /// A session that knows this caller's ports and nothing else.
-    fn context(&self, shared: &Shared, principal: &Principal, scope: &Arc<Scope>) -> SessionContext {
+    /// A session that knows the mesh's ports and nothing else.
+    fn context(&self, shared: &Shared, scope: &Arc<Scope>) -> SessionContext {
         let mut config = SessionConfig::new()
             .with_target_partitions(1)
             .with_create_default_catalog_and_schema(false)
@@ -149,7 +150,7 @@ impl SqlEngine {
             .with_physical_optimizer_rule(Arc::new(Stoppable { deadline: scope.deadline }))
             .build();
         let context = SessionContext::new_with_state(state);
-        for (domain, products) in tables(shared, principal) {
+        for (domain, products) in tables(shared) {
             let catalog = MemoryCatalogProvider::new();
             for (product, ports) in products {
                 let schema = MemorySchemaProvider::new();
@@ -169,12 +170,12 @@ impl SqlEngine {
 type Tables = BTreeMap<String, BTreeMap<String, BTreeMap<String, Arc<PortView>>>>;
 
 /// `"domain"."product"."port@1"` for every port, and `…"port"` for the newest active major, else the newest.
-fn tables(shared: &Shared, principal: &Principal) -> Tables {
+fn tables(shared: &Shared) -> Tables {
     let mut tables = Tables::new();
     let active: BTreeSet<PortId> = shared.active.read().clone();
     let mut newest: BTreeMap<(String, String, String), (bool, u32)> = BTreeMap::new();
     for (id, slot) in shared.ports.read().iter() {
-        let Some(view) = slot.view.as_ref().filter(|_| may_see(principal, id)) else {
+        let Some(view) = slot.view.as_ref() else {
             continue;
         };
         let (domain, product) = (id.product.domain.to_string(), id.product.product.to_string());

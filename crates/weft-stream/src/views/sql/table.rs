@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use weft_model::json::Scalar;
 use weft_model::name::PortId;
+use weft_model::principal::Principal;
 use weft_model::query::Position;
 use weft_model::schema::ColumnType;
 
@@ -42,6 +43,8 @@ const BATCHES_AHEAD: usize = 2;
 /// What all tables of one query share.
 pub(crate) struct Scope {
     pub shared: Arc<Shared>,
+    /// Who asks.
+    pub principal: Principal,
     /// One snapshot of every index.
     pub snapshot: Snapshot,
     pub deadline: Instant,
@@ -171,6 +174,9 @@ impl TableProvider for PortTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        // Here the query is planned: none of its tables has been read.
+        let checked = self.scope.shared.check(&self.scope.principal, &self.view.port.id);
+        checked.map_err(|error| self.scope.fail(error))?;
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let projection = projection.cloned().unwrap_or(all);
         let schema = Arc::new(self.schema.project(&projection)?);
