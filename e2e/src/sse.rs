@@ -29,10 +29,15 @@ pub struct Events {
 impl Events {
     /// Connects; with the id of the last event seen, to go on after it.
     pub fn open(address: &str, path: &str, last_event_id: Option<&str>) -> Result<Self> {
+        let resume = last_event_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
+        Self::open_with(address, path, &resume)
+    }
+
+    /// Connects; `headers` are whole lines that end in CR LF.
+    pub fn open_with(address: &str, path: &str, headers: &str) -> Result<Self> {
         let mut stream = TcpStream::connect(address).with_context(|| format!("nobody listens on {address}"))?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let resume = last_event_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{resume}\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{headers}\r\n");
         std::io::Write::write_all(&mut stream, request.as_bytes())?;
         let mut stream = BufReader::new(stream);
         let mut head = String::new();

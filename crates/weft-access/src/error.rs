@@ -110,6 +110,12 @@ impl Refusal {
                     "`weft access why {request}` tells its story; what was approved ends with `weft access revoke`"
                 ),
             ),
+            Self::Twice => (
+                Kind::Exists,
+                "ACCESS-007",
+                "cannot count a record twice".to_owned(),
+                "nothing is to be done: it counted the first time".to_owned(),
+            ),
             Self::NothingToRevoke { request, .. } => (
                 Kind::Invalid,
                 "ACCESS-007",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use rdkafka::producer::FutureProducer;
 use tokio::sync::watch;
 use weft_model::name::{ClientName, PortId};
 
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) state: RwLock<Arc<State>>,
     pub(crate) taken: parking_lot::Mutex<service::Recent>,
     pub(crate) seen: watch::Sender<Seen>,
+    /// Writes; made by the first record.
+    pub(crate) producer: parking_lot::Mutex<Option<FutureProducer>>,
 }
 
 /// The access of one mesh, followed. Cheap to clone; dropping the last one ends the following.
@@ -48,6 +51,7 @@ impl Access {
             state: RwLock::default(),
             taken: parking_lot::Mutex::default(),
             seen: watch::Sender::new(Seen::default()),
+            producer: parking_lot::Mutex::default(),
         });
         service::start(&shared);
         Self { shared }

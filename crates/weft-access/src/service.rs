@@ -46,7 +46,7 @@ impl Recent {
     }
 
     fn of(&self, id: Uuid) -> Option<Taken> {
-        self.0.iter().rev().find(|(known, _)| *known == id).map(|(_, taken)| taken.clone())
+        self.0.iter().find(|(known, _)| *known == id).map(|(_, taken)| taken.clone())
     }
 }
 
@@ -73,35 +73,50 @@ fn follow(shared: &Weak<Shared>) {
         drop(shared);
         std::thread::sleep(PAUSE);
     };
+    let mut state = State::default();
+    let mut is_ready = false;
     loop {
         let polled = consumer.poll(POLL);
         let Some(shared) = shared.upgrade() else { return };
         match polled {
             None => {}
             Some(Ok(record)) => {
-                if let Err(error) = take(&shared, record.offset(), record.payload()) {
+                if let Err(error) = take(&shared, &mut state, record.offset(), record.payload()) {
                     tracing::error!(%error, "the audit topic is read no further, and every client is put out");
                     *shared.state.write() = Arc::default();
                     shared.seen.send_modify(|seen| seen.broken = Some(error));
                     return;
                 }
+                // What came before the start is shown as a whole: a copy per record would make a long topic slow.
+                if is_ready {
+                    show(&shared, &state);
+                }
             }
-            Some(Err(KafkaError::PartitionEOF(_))) => shared.seen.send_modify(|seen| seen.ready = true),
+            Some(Err(KafkaError::PartitionEOF(_))) if !is_ready => {
+                is_ready = true;
+                show(&shared, &state);
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => {}
             Some(Err(error)) => tracing::debug!(%error, "following the audit topic; librdkafka tries again"),
         }
     }
 }
 
-fn take(shared: &Shared, offset: i64, payload: Option<&[u8]>) -> Result<(), AccessError> {
+fn show(shared: &Shared, state: &State) {
+    *shared.state.write() = Arc::new(state.clone());
+    shared.seen.send_modify(|seen| {
+        seen.changes += 1;
+        seen.ready = true;
+    });
+}
+
+fn take(shared: &Shared, state: &mut State, offset: i64, payload: Option<&[u8]>) -> Result<(), AccessError> {
     let event = parse(payload.unwrap_or_default()).map_err(|reason| AccessError::Unreadable { offset, reason })?;
-    let mut state = State::clone(&shared.state.read());
     let taken = state.take(offset, &event);
     if let Some(refusal) = &taken.refused {
         tracing::info!(offset, %refusal, "a record of the audit topic has no effect");
     }
-    *shared.state.write() = Arc::new(state);
     shared.taken.lock().push(event.id, taken);
-    shared.seen.send_modify(|seen| seen.changes += 1);
     Ok(())
 }
 
@@ -186,6 +201,20 @@ fn create(options: &Options, topic: &str) -> Result<(), AccessError> {
     }
 }
 
+/// Made once and kept: connecting and logging in takes longer than writing. Not idempotent, which would cost half a second
+/// at first: a record that a retry wrote twice has no effect the second time.
+fn producer(shared: &Shared) -> Result<FutureProducer, KafkaError> {
+    let mut kept = shared.producer.lock();
+    if let Some(producer) = &*kept {
+        return Ok(producer.clone());
+    }
+    let timeout_ms = shared.options.timeout.as_millis().to_string();
+    let ours = [("acks", "all"), ("linger.ms", "0"), ("message.timeout.ms", timeout_ms.as_str())];
+    let producer: FutureProducer = config(&shared.options, &ours).create()?;
+    *kept = Some(producer.clone());
+    Ok(producer)
+}
+
 /// Appends a record and waits until the follower has folded it.
 pub(crate) async fn write(shared: &Arc<Shared>, hand: &Hand, change: Change) -> Result<Taken, AccessError> {
     const DOING: &str = "writing to the audit topic";
@@ -195,9 +224,7 @@ pub(crate) async fn write(shared: &Arc<Shared>, hand: &Hand, change: Change) -> 
     let at = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
     let event = Event { v: VERSION, id, at, hand: hand.clone(), change };
     let value = serde_json::to_vec(&event).expect("a record has a JSON form");
-    let timeout_ms = options.timeout.as_millis().to_string();
-    let ours = [("acks", "all"), ("enable.idempotence", "true"), ("message.timeout.ms", timeout_ms.as_str())];
-    let producer: FutureProducer = config(options, &ours).create().map_err(|error| kafka_error(DOING, &error))?;
+    let producer = producer(shared).map_err(|error| kafka_error(DOING, &error))?;
     let mut seen = shared.seen.subscribe();
     let topic = options.topic();
     let record = FutureRecord::<(), [u8]>::to(&topic).partition(0).payload(&value);

@@ -5,8 +5,9 @@
 //!                         └─ denied ───► Denied     (asking again is a new request)
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use uuid::Uuid;
 use weft_model::name::{ClientName, PortId};
 
 use crate::key::{Key, KeyRecord};
@@ -18,6 +19,8 @@ pub struct State {
     clients: BTreeMap<ClientName, Client>,
     /// Request 1 comes first.
     requests: Vec<Request>,
+    /// Ids of all records: one that a retry wrote twice counts once.
+    known: HashSet<Uuid>,
 }
 
 /// An application with a key.
@@ -166,6 +169,9 @@ pub enum Refusal {
         /// When.
         at: String,
     },
+    /// The same record again.
+    #[error("the record is on the topic twice")]
+    Twice,
     /// Only what was approved can be taken back.
     #[error("request {request} is {}, so there is nothing to take back", standing.word())]
     NothingToRevoke {
@@ -179,6 +185,9 @@ pub enum Refusal {
 impl State {
     /// Takes in one record, in the order of the topic.
     pub fn take(&mut self, offset: i64, event: &Event) -> Taken {
+        if !self.known.insert(event.id) {
+            return Taken { request: None, refused: Some(Refusal::Twice) };
+        }
         let result = self.change(&event.change);
         let (request, refused) = match result {
             Ok(request) => (request, None),

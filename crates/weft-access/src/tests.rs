@@ -133,6 +133,18 @@ fn keys_open_until_they_are_rotated_or_their_client_removed() {
 }
 
 #[test]
+fn a_record_that_a_retry_wrote_twice_counts_once() {
+    let mut story = Story::default();
+    story.create("app");
+    let (second, third) = (Key::new(), Key::new());
+    story.tell("ann", Change::KeyRotated { client: client("app"), key: second.record() });
+    let again = story.told[1].clone();
+    story.tell("ann", Change::KeyRotated { client: client("app"), key: third.record() });
+    assert_eq!(story.state.take(3, &again).refused, Some(Refusal::Twice));
+    assert!(story.state.holder(second.reveal()).is_none() && story.state.holder(third.reveal()).is_some());
+}
+
+#[test]
 fn nobody_comes_in_by_a_name_that_is_not_there() {
     let mut story = Story::default();
     assert_eq!(story.request("ghost", "current").refused, Some(Refusal::NoClient { client: client("ghost") }));

@@ -17,14 +17,15 @@ pub(crate) fn read<T>(
     result: &Result<T, Problem>,
 ) {
     let who = principal.to_string();
+    let who = who.as_str();
     let resource = shorten(resource);
     match result {
         Ok(_) => {
-            tracing::info!(target: "audit", principal = %who, door, action, resource, outcome = "allowed", code = "")
+            tracing::info!(target: "audit", principal = who, door, action, resource, outcome = "allowed", code = "")
         }
         Err(problem) => {
             let code = problem.diagnostic().code;
-            tracing::info!(target: "audit", principal = %who, door, action, resource, outcome = "refused", code);
+            tracing::info!(target: "audit", principal = who, door, action, resource, outcome = "refused", code);
         }
     }
 }

@@ -305,7 +305,7 @@ fn clients(clients: &[ClientSeen]) -> Markup {
                                     td {
                                         @if client.key_id.is_some() {
                                             form method="post" action={ "/access/clients/" (client.name) "/rotate" } {
-                                                button type="submit" aria-label={ "New key for " (client.name) } { "Rotate" }
+                                                button type="submit" aria-label={ "Rotate the key of " (client.name) } { "Rotate" }
                                             }
                                         }
                                     }

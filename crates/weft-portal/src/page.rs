@@ -59,6 +59,8 @@ impl Page {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        // Not `no-referrer`: with that a browser sends the origin of our own forms as `null`, and the edge refuses them.
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         let opener = HeaderName::from_static("cross-origin-opener-policy");
         headers.insert(opener, HeaderValue::from_static("same-origin"));
         response

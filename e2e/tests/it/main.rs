@@ -1,6 +1,7 @@
 //! The e2e tier. A test fails where a peer is missing; `cargo xtask test` leaves those out and lists them.
 #![expect(clippy::print_stdout, reason = "tests tell what they measured")]
 
+mod access;
 mod checks;
 mod clients;
 mod data;

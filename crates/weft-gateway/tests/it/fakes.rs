@@ -9,7 +9,9 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use weft_gateway::{CatalogView, EventStream, Gateway, KafkaDoor, Options, Readiness, RunState, ViewError, Views};
+use weft_gateway::{
+    CatalogView, EventStream, Gate, Gateway, KafkaDoor, Options, Readiness, RunState, ViewError, Views,
+};
 use weft_model::kind::{Diagnostic, Kind};
 use weft_model::load::DescriptorTexts;
 use weft_model::mesh::{Domain, Listeners, Mesh, Replay};
@@ -313,6 +315,10 @@ pub(crate) async fn node() -> Node {
 }
 
 pub(crate) async fn node_with(options: Options) -> Node {
+    node_guarded(options, None).await
+}
+
+pub(crate) async fn node_guarded(options: Options, gate: Option<Arc<dyn Gate>>) -> Node {
     let views = Arc::new(FakeViews::default());
     let kafka =
         KafkaDoor { bootstrap: "127.0.0.1:9092,127.0.0.2:9092".to_owned(), by_tls: false, sasl_mechanism: None };
@@ -328,6 +334,10 @@ pub(crate) async fn node_with(options: Options) -> Node {
         Gateway::new(options, Arc::clone(&views) as Arc<dyn Views>, Arc::clone(&catalog) as Arc<dyn CatalogView>)
             .unwrap()
             .append_metrics(Arc::new(|text: &mut String| text.push_str("# TYPE other_room gauge\nother_room 7")));
+    let gateway = match gate {
+        Some(gate) => gateway.guard(gate, None),
+        None => gateway,
+    };
     let stop = shutdown.clone();
     let serving = tokio::spawn(async move { gateway.serve(listener, stop).await.unwrap() });
     Node { addr, views, catalog, shutdown, serving }

@@ -11,6 +11,7 @@ mod catalogue;
 mod data;
 mod described;
 mod document;
+mod gate;
 mod headers;
 mod limits;
 mod streams;
