@@ -13,7 +13,8 @@ use std::time::Duration;
 use chrono::{SecondsFormat, Utc};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
@@ -114,7 +115,7 @@ fn take(shared: &Shared, state: &mut State, offset: i64, payload: Option<&[u8]>)
     let event = parse(payload.unwrap_or_default()).map_err(|reason| AccessError::Unreadable { offset, reason })?;
     let taken = state.take(offset, &event);
     if let Some(refusal) = &taken.refused {
-        tracing::info!(offset, %refusal, "a record of the audit topic has no effect");
+        tracing::debug!(offset, %refusal, "a record of the audit topic has no effect");
     }
     shared.taken.lock().push(event.id, taken);
     Ok(())
@@ -132,6 +133,21 @@ pub(crate) fn parse(payload: &[u8]) -> Result<Event, String> {
     }
     serde_json::from_slice(payload).map_err(|error| error.to_string())
 }
+
+/// librdkafka logs through us, quietly: what matters comes back as errors.
+struct QuietContext;
+
+impl rdkafka::ClientContext for QuietContext {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        tracing::debug!(?level, fac, message, "librdkafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+    }
+}
+
+impl ConsumerContext for QuietContext {}
 
 fn config(options: &Options, ours: &[(&str, &str)]) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -151,7 +167,7 @@ fn kafka_error(doing: &'static str, error: &KafkaError) -> AccessError {
 }
 
 /// A consumer of the topic from its beginning; the topic is made if it is not there.
-fn open(options: &Options) -> Result<BaseConsumer, AccessError> {
+fn open(options: &Options) -> Result<BaseConsumer<QuietContext>, AccessError> {
     const DOING: &str = "reading the audit topic";
     let topic = options.topic();
     let group = format!("{topic}.follow");
@@ -164,7 +180,8 @@ fn open(options: &Options) -> Result<BaseConsumer, AccessError> {
         ("fetch.wait.max.ms", "250"),
         ("fetch.error.backoff.ms", "20"),
     ];
-    let consumer: BaseConsumer = config(options, &ours).create().map_err(|error| kafka_error(DOING, &error))?;
+    let consumer: BaseConsumer<QuietContext> =
+        config(options, &ours).create_with_context(QuietContext).map_err(|error| kafka_error(DOING, &error))?;
     // All topics: asking by name would create one on a broker that auto-creates.
     let metadata = consumer.fetch_metadata(None, options.timeout).map_err(|error| kafka_error(DOING, &error))?;
     if !metadata.topics().iter().any(|found| found.name() == topic && !found.partitions().is_empty()) {

@@ -11,7 +11,8 @@ use weft_model::mesh::Mesh;
 use weft_model::name::{BadName, ClientName, PortId};
 use weft_model::product::OutputPort;
 
-use crate::cli::{AccessCommand, ClientCommand, Decision, MeshArgs};
+use crate::access_cli::{AccessCommand, ClientCommand, Decision};
+use crate::cli::MeshArgs;
 use crate::kafka::Kafka;
 use crate::product_cmd::table;
 

@@ -11,6 +11,7 @@
 #![expect(clippy::print_stdout, reason = "a command line prints")]
 
 mod access;
+mod access_cli;
 mod access_cmd;
 mod broker;
 mod cli;

@@ -64,7 +64,7 @@ async fn of_two_decisions_at_once_one_counts_and_both_nodes_know_which() {
     let (ann, bob) = (hand("ann"), hand("bob"));
     let (yes, no) = tokio::join!(here.record(&ann, approve(request)), there.record(&bob, deny));
     assert_ne!(yes.is_ok(), no.is_ok(), "{yes:?} {no:?}");
-    let lost = yes.as_ref().err().or(no.as_ref().err()).unwrap();
+    let lost = yes.as_ref().err().or_else(|| no.as_ref().err()).unwrap();
     assert!(matches!(lost, AccessError::Refused(Refusal::Decided { .. })), "{lost}");
     let wanted = if yes.is_ok() { Standing::Approved } else { Standing::Denied };
     // A third one that comes later and reads it all.

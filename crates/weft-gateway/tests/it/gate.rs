@@ -75,6 +75,8 @@ async fn every_door_but_the_public_ones_wants_a_key() {
     ] {
         assert_eq!(with(&node, CURRENT, headers).await.status, 200, "{headers}");
     }
+    let app = Principal::Client("app".parse().unwrap());
+    assert_eq!(*node.views.asked_by.lock().unwrap(), [app.clone(), app.clone(), app, Principal::Operator]);
 }
 
 #[tokio::test]

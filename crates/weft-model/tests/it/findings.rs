@@ -36,7 +36,7 @@ fn our_files_are_strict_and_name_the_near_miss() {
         expect![[r#"
             error: unknown key "topic_prefx" in weft.yaml
               at       weft.yaml:2
-              because  weft.yaml has the keys mesh, description, topic_prefix, clusters, listeners, replay, defaults, http, views, engine, sources, log
+              because  weft.yaml has the keys mesh, description, topic_prefix, clusters, access, listeners, replay, defaults, http, views, engine, sources, log
               try      did you mean "topic_prefix"?
               code     MODEL-005 · weft explain MODEL-005"#]],
     );

@@ -135,7 +135,7 @@ fn an_unknown_section_names_the_near_miss() {
         expect![[r#"
             error: unknown key "engin" in weft.yaml
               at       weft.yaml:2
-              because  weft.yaml has the keys mesh, description, topic_prefix, clusters, listeners, replay, defaults, http, views, engine, sources, log
+              because  weft.yaml has the keys mesh, description, topic_prefix, clusters, access, listeners, replay, defaults, http, views, engine, sources, log
               try      did you mean "engine"?
               code     MODEL-005 · weft explain MODEL-005"#]],
     );
