@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
 use crate::Connection;
 use crate::error::CatalogError;
-use crate::kafka::{Admin, blocking, open_admin};
+use crate::kafka::{DropBeside, QuietContext, blocking, broker_error, client_config};
 
 /// Longest wait for one answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -47,21 +49,26 @@ pub struct Member {
 /// Asks for groups over one connection that stays open. Cheap to clone.
 #[derive(Clone)]
 pub struct Groups {
-    admin: Arc<Admin>,
+    /// A consumer, though it consumes nothing: where a coordinator has moved, librdkafka 2.12 looks it up through the
+    /// client's own group, and a client that has none ends the process.
+    client: Arc<DropBeside<BaseConsumer<QuietContext>>>,
 }
 
 impl Groups {
     /// A client; it connects when it is first asked.
     pub fn open(connection: &Connection) -> Result<Self, CatalogError> {
-        Ok(Self { admin: Arc::new(open_admin(connection)?) })
+        // Never joined.
+        let config = client_config(connection, &[("group.id", "__weft.groups"), ("enable.auto.commit", "false")]);
+        let client = config.create_with_context(QuietContext).map_err(|error| broker_error(DOING, &error))?;
+        Ok(Self { client: Arc::new(DropBeside(Some(client))) })
     }
 
     /// Who is in one group; nobody, if there is no such group.
     pub async fn members(&self, group: &str) -> Result<Vec<Member>, CatalogError> {
-        let (admin, id) = (Arc::clone(&self.admin), group.to_owned());
+        let (client, id) = (Arc::clone(&self.client), group.to_owned());
         blocking(DOING, move || {
             let mut asked = [Group { id, ..Group::default() }];
-            native::describe(admin.inner(), &mut asked, ANSWER)?;
+            native::describe(client.client(), &mut asked, ANSWER)?;
             let [described] = asked;
             Ok(described.members)
         })
@@ -70,12 +77,12 @@ impl Groups {
 
     /// Groups of these ids, in their order; one that there is not has no members and no commits.
     pub async fn named(&self, ids: &[String]) -> Result<Vec<Group>, CatalogError> {
-        let admin = Arc::clone(&self.admin);
+        let client = Arc::clone(&self.client);
         let mut asked: Vec<Group> = ids.iter().map(|id| Group { id: id.clone(), ..Group::default() }).collect();
         blocking(DOING, move || {
             for some in asked.chunks_mut(AT_ONCE) {
-                native::describe(admin.inner(), some, ANSWER)?;
-                native::committed(admin.inner(), some, ANSWER)?;
+                native::describe(client.client(), some, ANSWER)?;
+                native::committed(client.client(), some, ANSWER)?;
             }
             Ok(asked)
         })
@@ -84,9 +91,9 @@ impl Groups {
 
     /// The first `most` groups by name, and how many there are.
     pub async fn all(&self, most: usize) -> Result<(Vec<Group>, usize), CatalogError> {
-        let admin = Arc::clone(&self.admin);
+        let consumer = Arc::clone(&self.client);
         blocking(DOING, move || {
-            let client = admin.inner();
+            let client = consumer.client();
             let mut listed = native::list(client, ANSWER)?;
             listed.sort_by(|a, b| a.id.cmp(&b.id));
             let count = listed.len();
@@ -98,5 +105,29 @@ impl Groups {
             Ok((listed, count))
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    /// A coordinator that has moved is looked up again; asked through a client without a group, this ended the process.
+    #[tokio::test]
+    async fn a_coordinator_that_moves_while_it_is_asked() {
+        let kafka = MockCluster::new(1).unwrap();
+        let moved = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 2];
+        kafka.request_errors(RDKafkaApiKey::OffsetFetch, &moved);
+        let groups = Groups::open(&Connection::new(kafka.bootstrap_servers())).unwrap();
+        let mut asked = [Group { id: "readers".to_owned(), ..Group::default() }];
+        let found = tokio::task::spawn_blocking(move || {
+            native::committed(groups.client.client(), &mut asked, Duration::from_secs(3)).map(|()| asked)
+        });
+        if let Ok([group]) = found.await.unwrap() {
+            assert!(group.committed.is_empty(), "{group:?}");
+        }
     }
 }
